@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Everything that is built goes into build/. V=1 shows the commands.
+
+VERSION := 0.1.0
+
+PREFIX	   ?= /usr/local
+BINDIR	   ?= $(PREFIX)/bin
+SBINDIR	   ?= $(PREFIX)/sbin
+MANDIR	   ?= $(PREFIX)/share/man
+DESTDIR	   ?=
+
+CC	   ?= cc
+CLANG	   ?= clang
+BPFTOOL	   ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PKG_CONFIG ?= pkg-config
+
+LIBRARIES := libbpf libsodium sqlite3 libmicrohttpd jansson inih
+WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+CPPFLAGS  += -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' -Ibuild -Ibpf -Iuser
+CFLAGS	  ?= -O2 -g
+CFLAGS	  += -std=gnu11 $(WARNINGS) -fstack-protector-strong
+LDLIBS	   = $(shell $(PKG_CONFIG) --libs $(LIBRARIES)) -lelf -lz -lpthread
+SANITIZE  := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
+
+# The multiarch folder holds asm/types.h, which linux/types.h needs.
+BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 $(filter-out -Wmissing-prototypes,$(WARNINGS)) -Ibpf \
+	      -I/usr/include/$(shell $(CC) -print-multiarch)
+
+ifeq ($(V),1)
+  Q :=
+  say = @:
+else
+  Q := @
+  say = @printf '  %-8s %s\n'
+endif
+
+BPF_SOURCES := $(wildcard bpf/*.bpf.c)
+BPF_HEADERS := $(wildcard bpf/*.h)
+USER_HEADERS := $(wildcard user/*.h)
+# The library: all of user/ that is neither the daemon's main nor the command line's.
+CLI_SOURCES := user/sluice.c $(wildcard user/cmd_*.c)
+LIB_SOURCES := $(filter-out user/sluiced.c $(CLI_SOURCES),$(wildcard user/*.c))
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+
+all: build/sluiced build/sluice ## build the daemon and the command line tool (default)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+# --- kernel side -------------------------------------------------------------------------------
+
+build/bpf/%.o: %.bpf.c $(BPF_HEADERS)
+	$(say) BPF $@
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+build/sluice.bpf.o: $(BPF_SOURCES:%.bpf.c=build/bpf/%.o)
+	$(say) LINK $@
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+build/sluice.skel.h: build/sluice.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name sluice_bpf > $@
+
+# --- user side: build/ for use, build/test/ with the sanitizers -----------------------------------
+
+build/obj/%.o: %.c $(USER_HEADERS) $(BPF_HEADERS) | build/sluice.skel.h
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+build/test/obj/%.o: %.c $(USER_HEADERS) $(BPF_HEADERS) $(wildcard tests/*/*.h) | build/sluice.skel.h
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itests -O1 -g $(filter-out -O2 -g,$(CFLAGS)) $(SANITIZE) -c $< -o $@
+
+build/obj/user/kernel.o build/test/obj/user/kernel.o: build/sluice.skel.h
+
+build/sluiced: $(patsubst %.c,build/obj/%.o,user/sluiced.c $(LIB_SOURCES))
+build/sluice: $(patsubst %.c,build/obj/%.o,$(CLI_SOURCES) $(LIB_SOURCES))
+build/sluiced build/sluice:
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed $^ $(LDLIBS) -o $@
+
+build/test/sluiced: $(patsubst %.c,build/test/obj/%.o,user/sluiced.c $(LIB_SOURCES))
+build/test/sluice: $(patsubst %.c,build/test/obj/%.o,$(CLI_SOURCES) $(LIB_SOURCES))
+build/test/sluiced build/test/sluice:
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -o $@
+
+# --- the example application of `make run` -----------------------------------------------------------
+
+build/example-api: scripts/example-api.c
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE $(CFLAGS) $< -lpthread -o $@
+
+# --- tests: every program prints TAP, tests/run counts it ----------------------------------------
+
+TEST_LIB := $(LIB_SOURCES:%.c=build/test/obj/%.o)
+UNIT_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/unit/test_*.c))
+NET_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/net/test_*.c))
+NET_TOOLS := $(patsubst %.c,build/test/%,$(wildcard tests/net/app_*.c))
+NET_SHARED := $(patsubst %.c,build/test/obj/%.o,$(filter-out $(wildcard tests/net/test_*.c tests/net/app_*.c),$(wildcard tests/net/*.c)))
+
+build/test/tests/unit/test_%: build/test/obj/tests/unit/test_%.o $(TEST_LIB)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
+
+build/test/tests/net/test_%: build/test/obj/tests/net/test_%.o $(NET_SHARED) $(TEST_LIB)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
+
+build/test/tests/net/app_%: build/test/obj/tests/net/app_%.o
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $^ -lpthread -o $@
+
+build/test/parity.skel.h: build/bpf/tests/parity/parity.o
+	$(say) SKEL $@
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name parity_bpf > $@
+
+build/test/obj/tests/parity/parity.o: build/test/parity.skel.h
+build/test/tests/parity/parity: build/test/obj/tests/parity/parity.o $(TEST_LIB)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
+
+TESTS := $(UNIT_TESTS) build/test/tests/parity/parity $(NET_TESTS)
+
+check-build: all build/example-api build/test/sluiced build/test/sluice $(TESTS) $(NET_TOOLS)
+
+test: ## install what is missing, build and pass the tests (as root)
+	$(Q)scripts/setup --test
+	$(Q)$(MAKE) --no-print-directory check-build format-check
+	$(Q)tests/run
+
+format: ## format the sources
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
+format-check: ## fail where a source is not formatted
+	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+
+run: ## install what is missing, start the example API with the gate in front (PORT=N: gate what listens there)
+	$(Q)scripts/setup
+	$(Q)$(MAKE) --no-print-directory all build/example-api
+	$(Q)scripts/demo $(PORT)
+
+install: all ## install to PREFIX (default /usr/local)
+	install -D -m 755 build/sluiced $(DESTDIR)$(SBINDIR)/sluiced
+	install -D -m 755 build/sluice $(DESTDIR)$(BINDIR)/sluice
+	install -D -m 644 scripts/sluiced.8 $(DESTDIR)$(MANDIR)/man8/sluiced.8
+	install -D -m 644 scripts/sluice.1 $(DESTDIR)$(MANDIR)/man1/sluice.1
+
+clean: ## remove what was built
+	rm -rf build
+
+.PHONY: all help test check-build format format-check run install clean

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel side and the daemon share: the keys and values of every pinned map, and names.
+ *
+ * Plain structs without pointers, every byte of padding spelled out. A change of any layout here
+ * needs a new SLUICE_ABI: pinned maps outlive the daemon that made them.
+ */
+#ifndef SLUICE_ABI_H
+#define SLUICE_ABI_H
+
+#include <linux/types.h>
+
+/* Version of all layouts in this file. */
+#define SLUICE_ABI 1
+
+#define DIGEST_SIZE	16 /* BLAKE2b-128 of pepper and key */
+#define PEPPER_SIZE	32
+#define IDENTITY_SIZE	72 /* the longest "X-Key-Id: key_…; account=…" line, without its CRLF */
+#define KEY_WORD_MAX	8  /* the word before '_' in a key's text, "gx" by default */
+#define KEY_RANDOM_SIZE 43 /* base62 characters, 256 bits */
+#define KEY_CHECK_SIZE	6  /* base62 characters, CRC-32 */
+#define KEY_TEXT_MAX	(KEY_WORD_MAX + 1 + KEY_RANDOM_SIZE + KEY_CHECK_SIZE)
+
+/* Key of `gates`: a port in one network namespace. */
+struct gate_key {
+	__u64 netns_cookie;
+	__u32 port; /* host byte order */
+	__u32 reserved;
+};
+
+/* Value of `gates`. */
+struct gate {
+	__u32 head_limit; /* bytes; a longer request head is answered 431 */
+	__u32 keep_identity; /* 1: leave the Authorization line as it was; 0: swap it for the identity */
+};
+
+/* Key of `keys`. */
+struct key_digest {
+	__u8 bytes[DIGEST_SIZE];
+};
+
+/*
+ * Value of `keys`: what the daemon says of a key. Written by the daemon only, always whole.
+ *
+ * digest repeats the map's key and stands first: an element that was freed and given to another
+ * key while a program still reads it shows by its digest, read last.
+ */
+struct key_policy {
+	struct key_digest digest;
+	__u64 expires_ms; /* first millisecond since the epoch at which the key is invalid; 0: never */
+	__u32 slot;	  /* index into `usage` */
+	__u32 per_minute; /* 1–10,000 */
+	__u32 per_day;	  /* 1–100,000 */
+	__u32 reserved;
+	char identity
+		[IDENTITY_SIZE]; /* header line that takes the Authorization line's place, padded with spaces */
+};
+
+/*
+ * Value of `usage`, one cache line a key. Changed by compare-and-swap and atomic addition alone.
+ *
+ * windows packs both windows into one word, so that one compare-and-swap counts both or neither:
+ * bits 63–32 the minute since the epoch, bits 31–14 requests used of the day that minute lies in,
+ * bits 13–0 requests used of that minute (limit.h).
+ */
+struct key_usage {
+	__u64 windows;
+	__u64 last_used_ms;
+	__u64 admitted; /* in total */
+	__u64 refused;	/* by a used-up limit, in total */
+	__u64 reserved[4];
+};
+
+/* Value of `settings`, a single element: what every program needs to know. Written by the daemon. */
+struct settings {
+	__u64 tai_offset_ns; /* CLOCK_TAI - CLOCK_REALTIME */
+	__u64 ticket; /* random; marks a buffer that the verdict program sent to be answered */
+	__u8 pepper[PEPPER_SIZE];
+	char key_word[KEY_WORD_MAX];
+	__u32 key_word_length;
+	__u32 abi; /* SLUICE_ABI */
+};
+
+/*
+ * `replies`: the gate's own answers as rendered by the daemon, at index
+ * enum reply * REPLY_CONNECTIONS + enum reply_connection.
+ */
+enum reply {
+	REPLY_NO_KEY,	      /* 401, no credential was sent */
+	REPLY_INVALID_KEY,    /* 401, error="invalid_token" */
+	REPLY_RATE_LIMITED,   /* 429 */
+	REPLY_BAD_REQUEST,    /* 400 */
+	REPLY_EXPECTATION,    /* 417 */
+	REPLY_HEAD_TOO_LARGE, /* 431 */
+	REPLY_VERSION,	      /* 505 */
+	REPLY_COUNT,
+};
+
+/* What the answer says of the connection. */
+enum reply_connection {
+	REPLY_IMPLICIT,	  /* nothing: HTTP/1.1, the connection stays */
+	REPLY_KEEP_ALIVE, /* "Connection: keep-alive", for HTTP/1.0 */
+	REPLY_CLOSE,	  /* "Connection: close" */
+	REPLY_CONNECTIONS,
+};
+
+#define REPLY_SIZE 640 /* bytes a rendered answer may have; a multiple of 8 */
+
+/* Widths of what varies in an answer. Digits are right-aligned behind spaces. */
+#define REPLY_RETRY_AFTER_WIDTH 5
+#define REPLY_RESET_WIDTH	13
+#define TRACE_ID_SIZE		24 /* a-z0-9, behind "req_" */
+
+/*
+ * Value of `replies`. The offsets name the first byte of a place that is written for each answer;
+ * 0 where the answer has no such place.
+ */
+struct reply_template {
+	__u16 length;	   /* bytes of head and body */
+	__u16 head_length; /* bytes of the head alone, sent to a HEAD request */
+	__u16 retry_after_at;
+	__u16 reset_at;
+	__u16 trace_id_at;
+	__u16 reserved[3];
+	__u8 bytes[REPLY_SIZE];
+};
+
+/* Index into `counters`, a per-CPU array of __u64. SLUICE_COUNTERS lists name and help of each. */
+#define SLUICE_COUNTERS(X)                                                                         \
+	X(CONNECTIONS_OPENED, "connections_opened", "connections enrolled")                        \
+	X(CONNECTIONS_CLOSED, "connections_closed", "enrolled connections that ended")             \
+	X(ENROL_FAILED, "enrol_failed", "connections that could not be enrolled")                  \
+	X(GUARD_DROPPED, "guard_dropped", "packets to connections that are not enrolled")          \
+	X(GUARD_REFUSED, "guard_refused", "handshakes turned away: no room, MPTCP or Fast Open")   \
+	X(ADMITTED, "admitted", "requests passed to the application")                              \
+	X(REFUSED_NO_KEY, "refused_no_key", "401: no key was sent")                                \
+	X(REFUSED_INVALID_KEY, "refused_invalid_key",                                              \
+	  "401: the key is malformed, unknown, revoked or expired")                                \
+	X(REFUSED_RATE_LIMITED, "refused_rate_limited", "429: a limit is used up")                 \
+	X(REFUSED_BAD_REQUEST, "refused_bad_request", "400: not well-formed, or ambiguous")        \
+	X(REFUSED_EXPECTATION, "refused_expectation", "417: an Expect other than 100-continue")    \
+	X(REFUSED_HEAD_TOO_LARGE, "refused_head_too_large", "431: the head is over its limit")     \
+	X(REFUSED_VERSION, "refused_version", "505: not HTTP/1.0 or HTTP/1.1")                     \
+	X(DISCARDED, "discarded",                                                                  \
+	  "buffers dropped because the gate could not judge or answer them")                       \
+	X(ANSWERS_PLAIN, "answers_plain",                                                          \
+	  "answers of the application that went out without headers")
+
+enum counter {
+#define X(id, name, help) COUNTER_##id,
+	SLUICE_COUNTERS(X)
+#undef X
+		COUNTER_COUNT,
+};
+
+#endif

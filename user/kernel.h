@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel side as the daemon sees it: load or take over the pinned programs and maps, and read
+ * and write what is in them. Nothing above this file knows libbpf.
+ *
+ * All functions return 0 or a negative errno unless their comment says otherwise.
+ */
+#ifndef SLUICE_KERNEL_H
+#define SLUICE_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../bpf/abi.h"
+
+struct kernel;
+
+/* What the daemon was told about where and how to stand. */
+struct kernel_options {
+	const char *pin_folder; /* bpffs folder, made if absent */
+	const char *cgroup; /* cgroup-v2 folder whose sockets are gated; NULL: the mounted root */
+	uint32_t max_keys;  /* slots in `usage`; at most this many keys are in force */
+	uint32_t max_connections; /* open connections that can be gated at once */
+};
+
+/*
+ * Load the programs or take over those that are pinned, and hold the pin folder's lock.
+ *
+ * ret_kernel	the handle, closed with kernel_close()
+ * why		on failure, one or two plain sentences: what is missing and what to do
+ * why_size	bytes in why
+ *
+ * Traffic is not gated before kernel_enforce(). Errors: -EBUSY another daemon holds the folder,
+ * -ENOTSUP the kernel cannot do what the gate needs, -ESTALE pinned maps have a layout this
+ * version cannot read, or what a system call returned.
+ */
+int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel, char *why,
+		size_t why_size);
+
+/* Let go of the kernel side; what is pinned stays and goes on enforcing. NULL is allowed. */
+void kernel_close(struct kernel *kernel);
+
+/*
+ * Attach and pin the links: from here on the sockets of every gate are gated. Nothing to do where
+ * a former daemon did so. why and why_size as in kernel_open().
+ */
+int kernel_enforce(struct kernel *kernel, char *why, size_t why_size);
+
+/*
+ * Take everything down: detach, unpin, remove the pin folder. Connections that are still open are
+ * reset, since leaving them would leave them ungated. Used by --remove and by the demo.
+ */
+int kernel_remove(struct kernel *kernel);
+
+/* True where the pins of a former daemon were taken over rather than made. */
+bool kernel_taken_over(const struct kernel *kernel);
+
+/* True where the links are attached and programs run. */
+bool kernel_enforcing(const struct kernel *kernel);
+
+/* The cgroup whose sockets are gated, as a path. */
+const char *kernel_cgroup(const struct kernel *kernel);
+
+/* Settings of all programs; kernel_get_settings() gives zeros where none were written yet. */
+int kernel_get_settings(struct kernel *kernel, struct settings *ret_settings);
+int kernel_put_settings(struct kernel *kernel, const struct settings *settings);
+
+/* Write one rendered answer. */
+int kernel_put_reply(struct kernel *kernel, enum reply reply, enum reply_connection connection,
+		     const struct reply_template *template);
+
+/* Gates: ports of this process' network namespace. port in host byte order. */
+int kernel_put_gate(struct kernel *kernel, uint16_t port, const struct gate *gate);
+int kernel_remove_gate(struct kernel *kernel, uint16_t port);
+
+/*
+ * Call visit for each gate, of whatever network namespace; it may not change gates. own is true
+ * for gates of this process' namespace. Stops and returns what visit returns where that is not 0.
+ */
+int kernel_each_gate(struct kernel *kernel,
+		     int (*visit)(const struct gate_key *key, const struct gate *gate, bool own,
+				  void *data),
+		     void *data);
+
+/*
+ * Keys in force. Putting is an insertion or a whole replacement, in force when the call returns,
+ * as is removal; removing a key that is not there is not an error.
+ * kernel_put_key: -E2BIG where the table is full.
+ */
+int kernel_put_key(struct kernel *kernel, const struct key_policy *policy);
+int kernel_remove_key(struct kernel *kernel, const struct key_digest *digest);
+
+/* Call visit for each key in force. visit may remove the key it is given. */
+int kernel_each_key(struct kernel *kernel,
+		    int (*visit)(const struct key_policy *policy, void *data), void *data);
+
+/* Number of slots in `usage`. */
+uint32_t kernel_slots(const struct kernel *kernel);
+
+/*
+ * A key's live usage, shared with the kernel: read and write with atomic operations only.
+ * slot must be less than kernel_slots().
+ */
+struct key_usage *kernel_usage(struct kernel *kernel, uint32_t slot);
+
+/* Sum of all processors' counters, in the order of enum counter. */
+int kernel_read_counters(struct kernel *kernel, uint64_t ret_counters[COUNTER_COUNT]);
+
+#endif
