@@ -101,7 +101,12 @@ build/example-api: scripts/example-api.c
 
 # --- tests: every program prints TAP, tests/run counts it ----------------------------------------
 
-TEST_LIB := $(LIB_SOURCES:%.c=build/test/obj/%.o)
+# An archive, so that a unit test may bring its own kernel_*() in the place of user/kernel.c.
+TEST_LIB := build/test/libsluice.a
+$(TEST_LIB): $(LIB_SOURCES:%.c=build/test/obj/%.o)
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+
 UNIT_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/unit/test_*.c))
 NET_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/net/test_*.c))
 NET_TOOLS := $(patsubst %.c,build/test/%,$(wildcard tests/net/app_*.c))
