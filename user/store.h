@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The store: every key that was ever made, in SQLite. What it has confirmed is on disk.
+ *
+ * One thread. Functions return 0 or a negative errno: -EIO, -ENOSPC, -EBUSY or -ENOMEM where
+ * SQLite fails (the log has its message), else as their comments say.
+ */
+#ifndef SLUICE_STORE_H
+#define SLUICE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "keys.h"
+
+struct store;
+
+/* Usage of one key, as saved. */
+struct store_usage {
+	char id[KEY_ID_LENGTH + 1];
+	uint64_t windows;
+	uint64_t last_used_ms;
+	uint64_t admitted;
+	uint64_t refused;
+};
+
+struct store_counts {
+	uint64_t active;
+	uint64_t expired;
+	uint64_t revoked;
+};
+
+/*
+ * Open the store, make it where there is none, bring its schema up to date, and hold the folder's
+ * lock. The folder must exist.
+ *
+ * On failure why (why_size bytes) says what is wrong and what to do: -EBUSY another daemon holds
+ * the folder, -EPROTO made by a newer version, -EMEDIUMTYPE a file that is not ours, -EUCLEAN
+ * damaged.
+ */
+int store_open(const char *path, struct store **ret_store, char *why, size_t why_size);
+
+/* NULL is allowed. */
+void store_close(struct store *store);
+
+/*
+ * Load the installation's pepper from its own file, or make it where there is none and the store
+ * has no keys yet, and see that it is the one the store's keys were hashed with.
+ *
+ * -ENOKEY: missing, and the store has keys; -EKEYREJECTED: another pepper; else pepper_load()'s
+ * and pepper_create()'s errors. why says what is wrong and what to do.
+ */
+int store_open_pepper(struct store *store, const char *path, uint8_t ret_pepper[PEPPER_SIZE],
+		      char *why, size_t why_size);
+
+/* Add a key. -EEXIST: the account has another key of that label that is not revoked. */
+int store_insert(struct store *store, const struct key_record *record);
+
+/* Take a key out again that was never in force. */
+int store_delete(struct store *store, const char *id);
+
+/* Change label and limits to the record's. -EEXIST as above; -ENOENT: no such key. */
+int store_update(struct store *store, const struct key_record *record);
+
+/* Mark a key revoked; its usage is saved along with that. -ENOENT: no such key. */
+int store_revoke(struct store *store, const struct key_record *record);
+
+/* Mark every active key expired whose time has come. */
+int store_expire(struct store *store, uint64_t at_ms);
+
+/* Read one key. -ENOENT: no such key. */
+int store_get(struct store *store, const char *id, struct key_record *ret_record);
+
+/*
+ * Read the keys of an account, of all where it is NULL, in the order of their creation.
+ * ret_records is freed by the caller; it is NULL where there are none.
+ */
+int store_list(struct store *store, const char *account, struct key_record **ret_records,
+	       size_t *ret_count);
+
+/* Read the keys whose status is active, in the order of their creation, as store_list() does. */
+int store_list_active(struct store *store, struct key_record **ret_records, size_t *ret_count);
+
+/* Number of an account's keys that are not revoked. */
+int store_count_account(struct store *store, const char *account, uint32_t *ret_count);
+
+/* Number of keys of each status. */
+int store_count(struct store *store, struct store_counts *ret_counts);
+
+/* Save the usage of count keys, all or none. Keys that are not there are passed over. */
+int store_save_usage(struct store *store, const struct store_usage *usage, size_t count);
+
+#endif
