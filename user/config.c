@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The command line, and how it, the file and the defaults come together. */
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+
+#include "setting.h"
+#include "util.h"
+
+#define HEAD_LIMIT_DEFAULT 16384
+
+static const struct config defaults = {
+	.state = "/var/lib/sluice",
+	.socket = "/run/sluice/control.sock",
+	.pin = "/sys/fs/bpf/sluice",
+	.key_word = "gx",
+	.max_keys = 65536,
+	.max_connections = 65536,
+	.keys_per_account = 10,
+};
+
+/* Options that are not settings. */
+enum option_value {
+	OPTION_PORT = 1,
+	OPTION_CONFIG,
+	OPTION_REMOVE,
+	OPTION_HELP,
+	OPTION_VERSION,
+	OPTION_SETTING, /* + index into sluice_settings, then port_settings */
+};
+
+struct option_row {
+	const char *name;
+	const char *argument;
+	enum option_value value;
+	const char *help;
+};
+
+static const struct option_row rows_before[] = {
+	{ "port", "N", OPTION_PORT, "protect this TCP port; may be given several times" },
+};
+
+static const struct option_row rows_after[] = {
+	{ "config", "FILE", OPTION_CONFIG, "configuration (default: " CONFIG_FILE ", if there)" },
+	{ "remove", NULL, OPTION_REMOVE, "take the gate down for good, and exit" },
+	{ "help", NULL, OPTION_HELP, "print this, and exit" },
+	{ "version", NULL, OPTION_VERSION, "print the version, and exit" },
+};
+
+#define OPTIONS_MAX 32
+
+/* The command line as given: pointers into argv, NULL or 0 where an option was not. */
+struct command_line {
+	enum config_action action;
+	const char *file;
+	const char *values[OPTIONS_MAX]; /* by index of the setting */
+	uint32_t ports[CONFIG_PORTS_MAX];
+	size_t port_count;
+};
+
+/* The setting at index, of [sluice] first and of [port N] behind them. NULL: no more. */
+static const struct setting *setting_at(size_t index)
+{
+	if (index < sluice_setting_count)
+		return &sluice_settings[index];
+	index -= sluice_setting_count;
+	return index < port_setting_count ? &port_settings[index] : NULL;
+}
+
+struct config_port *config_add_port(struct config *config, uint32_t port)
+{
+	struct config_port *at = config->ports;
+
+	for (; at < config->ports + config->port_count; at++)
+		if (at->port == port)
+			return at;
+	if (config->port_count == CONFIG_PORTS_MAX)
+		return NULL;
+	config->port_count++;
+	*at = (struct config_port){ .port = port, .head_limit = HEAD_LIMIT_DEFAULT };
+	return at;
+}
+
+static void add_option(struct option *options, size_t *count, const char *name,
+		       const char *argument, int value)
+{
+	options[(*count)++] = (struct option){
+		.name = name,
+		.has_arg = argument ? required_argument : no_argument,
+		.val = value,
+	};
+}
+
+/* The tables in the form getopt_long() wants, ended by zeros. */
+static void make_options(struct option options[OPTIONS_MAX])
+{
+	size_t count = 0;
+
+	memset(options, 0, OPTIONS_MAX * sizeof(*options));
+	for (size_t i = 0; i < ARRAY_SIZE(rows_before); i++)
+		add_option(options, &count, rows_before[i].name, rows_before[i].argument,
+			   rows_before[i].value);
+	for (size_t i = 0; i < ARRAY_SIZE(rows_after); i++)
+		add_option(options, &count, rows_after[i].name, rows_after[i].argument,
+			   rows_after[i].value);
+	for (size_t i = 0; setting_at(i); i++)
+		if (setting_at(i)->argument)
+			add_option(options, &count, setting_at(i)->name, setting_at(i)->argument,
+				   OPTION_SETTING + i);
+}
+
+static int take_port(struct command_line *line, const char *text, char *why, size_t why_size)
+{
+	if (line->port_count == CONFIG_PORTS_MAX) {
+		snprintf(why, why_size, "Too many --port; %d are allowed.", CONFIG_PORTS_MAX);
+		return -EINVAL;
+	}
+	if (setting_read_number(text, 1, 65535, &line->ports[line->port_count])) {
+		snprintf(why, why_size, "--port must be a number from 1 to 65535, not '%s'.", text);
+		return -EINVAL;
+	}
+	line->port_count++;
+	return 0;
+}
+
+/* What getopt_long() answered '?' to: optopt holds a known option's value or an unknown letter. */
+static int refuse_option(char **argv, char *why, size_t why_size)
+{
+	const char *text = argv[optind - 1];
+
+	if (optopt >= ' ')
+		snprintf(why, why_size, "There is no option -%c; see --help.", optopt);
+	else if (optopt)
+		snprintf(why, why_size, "%s: the option takes no value.", text);
+	else
+		snprintf(why, why_size, "There is no option %s; see --help.", text);
+	return -EINVAL;
+}
+
+static int take_option(struct command_line *line, int option, char **argv, char *why,
+		       size_t why_size)
+{
+	switch (option) {
+	case OPTION_PORT:
+		return take_port(line, optarg, why, why_size);
+	case OPTION_CONFIG:
+		line->file = optarg;
+		return 0;
+	case OPTION_REMOVE:
+		line->action = CONFIG_REMOVE;
+		return 0;
+	case OPTION_HELP:
+		line->action = CONFIG_HELP;
+		return 0;
+	case OPTION_VERSION:
+		line->action = CONFIG_VERSION;
+		return 0;
+	case ':':
+		snprintf(why, why_size, "%s needs a value; see --help.", argv[optind - 1]);
+		return -EINVAL;
+	case '?':
+		return refuse_option(argv, why, why_size);
+	}
+	line->values[option - OPTION_SETTING] = optarg;
+	return 0;
+}
+
+static int read_command_line(int argc, char **argv, struct command_line *ret_line, char *why,
+			     size_t why_size)
+{
+	struct option options[OPTIONS_MAX];
+	int option, r = 0;
+
+	make_options(options);
+	optind = 0; /* start afresh, whoever used getopt before */
+	while (!r && (option = getopt_long(argc, argv, "+:", options, NULL)) != -1)
+		r = take_option(ret_line, option, argv, why, why_size);
+	if (!r && optind < argc) {
+		snprintf(why, why_size, "'%s' is not an option; see --help.", argv[optind]);
+		return -EINVAL;
+	}
+	return r;
+}
+
+/* The file that was asked for, or the default one if it is there. */
+static int read_file(const struct command_line *line, const char *default_file,
+		     struct config *config, char *why, size_t why_size)
+{
+	if (line->file)
+		return config_read_file(line->file, config, why, why_size);
+	if (access(default_file, F_OK) && errno == ENOENT)
+		return 0;
+	return config_read_file(default_file, config, why, why_size);
+}
+
+/* The ports of the command line replace the file's; one that both name keeps the file's settings. */
+static void apply_ports(const struct command_line *line, struct config *config)
+{
+	struct config file = *config;
+
+	if (!line->port_count)
+		return;
+	config->port_count = 0;
+	for (size_t i = 0; i < line->port_count; i++) {
+		struct config_port *port = config_add_port(config, line->ports[i]);
+
+		for (size_t j = 0; j < file.port_count; j++)
+			if (file.ports[j].port == port->port)
+				*port = file.ports[j];
+	}
+}
+
+/* Put what the command line says of one setting, for every port where it is a port's. */
+static int apply_setting(const struct setting *setting, bool of_port, const char *text,
+			 struct config *config, char *why, size_t why_size)
+{
+	char allowed[128];
+	int r = 0;
+
+	if (!of_port)
+		r = setting_put(setting, config, text, allowed, sizeof(allowed));
+	for (size_t i = 0; of_port && !r && i < config->port_count; i++)
+		r = setting_put(setting, &config->ports[i], text, allowed, sizeof(allowed));
+	if (r)
+		snprintf(why, why_size, "--%s %s.", setting->name, allowed);
+	return r;
+}
+
+static int apply_command_line(const struct command_line *line, struct config *config, char *why,
+			      size_t why_size)
+{
+	int r = 0;
+
+	apply_ports(line, config);
+	for (size_t i = 0; !r && setting_at(i); i++)
+		if (line->values[i])
+			r = apply_setting(setting_at(i), i >= sluice_setting_count, line->values[i],
+					  config, why, why_size);
+	return r;
+}
+
+int config_read(int argc, char **argv, const char *default_file, struct config *ret_config,
+		char *why, size_t why_size)
+{
+	struct command_line line = { .action = CONFIG_RUN };
+	struct config config = defaults;
+	int r = read_command_line(argc, argv, &line, why, why_size);
+
+	config.action = line.action;
+	if (!r && (line.action == CONFIG_RUN || line.action == CONFIG_REMOVE)) {
+		r = read_file(&line, default_file, &config, why, why_size);
+		if (!r)
+			r = apply_command_line(&line, &config, why, why_size);
+	}
+	if (!r && line.action == CONFIG_RUN && !config.port_count) {
+		snprintf(why, why_size,
+			 "There is no port to protect: give --port N, or a [port N] section in %s.",
+			 line.file ? line.file : default_file);
+		r = -EINVAL;
+	}
+	if (!r)
+		*ret_config = config;
+	return r;
+}
+
+static void print_option(FILE *out, const char *name, const char *argument, const char *help)
+{
+	char left[48];
+
+	snprintf(left, sizeof(left), "--%s %s", name, argument ? argument : "");
+	fprintf(out, "  %-22s %s\n", left, help);
+}
+
+static void print_setting(FILE *out, const struct setting *setting)
+{
+	fprintf(out, "  %-22s %s", setting->name, setting->help);
+	if (setting->kind == SETTING_NUMBER)
+		fprintf(out, ", %u to %u", setting->minimum, setting->maximum);
+	fputc('\n', out);
+}
+
+void config_print_help(FILE *out)
+{
+	fprintf(out, "sluiced checks API keys and their limits in the kernel, in front of the\n"
+		     "applications that listen on the given ports.\n\n"
+		     "Usage: sluiced --port N [OPTION]...\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(rows_before); i++)
+		print_option(out, rows_before[i].name, rows_before[i].argument,
+			     rows_before[i].help);
+	for (size_t i = 0; setting_at(i); i++)
+		if (setting_at(i)->argument)
+			print_option(out, setting_at(i)->name, setting_at(i)->argument,
+				     setting_at(i)->help);
+	for (size_t i = 0; i < ARRAY_SIZE(rows_after); i++)
+		print_option(out, rows_after[i].name, rows_after[i].argument, rows_after[i].help);
+	fprintf(out, "\nSettings of [sluice] in the configuration:\n");
+	for (size_t i = 0; i < sluice_setting_count; i++)
+		print_setting(out, &sluice_settings[i]);
+	fprintf(out, "\nSettings of each [port N] in the configuration:\n");
+	for (size_t i = 0; i < port_setting_count; i++)
+		print_setting(out, &port_settings[i]);
+	fprintf(out, "\nExit status: 0 done, 1 failed (the reason on stderr), 2 wrong usage.\n");
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the daemon was told to do: defaults, then the configuration file, then the command line. */
+#ifndef SLUICE_CONFIG_H
+#define SLUICE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "../bpf/abi.h"
+
+#define CONFIG_FILE	 "/etc/sluice/sluice.conf"
+#define CONFIG_PORTS_MAX 64
+#define CONFIG_PATH_SIZE 256
+
+enum config_action {
+	CONFIG_RUN,
+	CONFIG_REMOVE,
+	CONFIG_HELP,
+	CONFIG_VERSION,
+};
+
+/* A port to protect. */
+struct config_port {
+	uint32_t port;
+	uint32_t head_limit; /* bytes */
+	bool keep_identity;
+};
+
+struct config {
+	enum config_action action;
+	char state[CONFIG_PATH_SIZE];
+	char socket[108]; /* what sockaddr_un holds */
+	char pin[CONFIG_PATH_SIZE];
+	char cgroup[CONFIG_PATH_SIZE]; /* empty: the root of the mounted cgroup v2 */
+	char key_word[KEY_WORD_MAX + 1];
+	uint32_t max_keys;
+	uint32_t max_connections;
+	uint32_t keys_per_account;
+	struct config_port ports[CONFIG_PORTS_MAX];
+	size_t port_count;
+};
+
+/*
+ * Read the command line and the configuration file it names, or default_file where it names none
+ * and default_file exists.
+ *
+ * why	on failure, a sentence: what is wrong, where, and what is allowed
+ *
+ * Errors: -EINVAL wrong usage or contents, or what reading the file returned.
+ */
+int config_read(int argc, char **argv, const char *default_file, struct config *ret_config,
+		char *why, size_t why_size);
+
+/* The answer to --help. */
+void config_print_help(FILE *out);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The tables of settings, and how a value gets from text into its place. */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "keys.h"
+#include "setting.h"
+
+#define IN(type, member)                                                                           \
+	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)NULL)->member)
+
+const struct setting sluice_settings[] = {
+	{ "state", SETTING_PATH, IN(config, state), .argument = "DIR",
+	  .help = "folder of the store and the pepper" },
+	{ "socket", SETTING_PATH, IN(config, socket), .argument = "PATH",
+	  .help = "control socket" },
+	{ "pin", SETTING_PATH, IN(config, pin), .argument = "DIR",
+	  .help = "bpffs folder of the pinned maps, programs and links" },
+	{ "cgroup", SETTING_PATH, IN(config, cgroup), .argument = "DIR",
+	  .help = "cgroup whose sockets are gated (default: the cgroup-v2 root)" },
+	{ "key_word", SETTING_WORD, IN(config, key_word), .help = "word before '_' in a key" },
+	{ "max_keys", SETTING_NUMBER, IN(config, max_keys), .minimum = 1, .maximum = 1000000,
+	  .help = "keys that can be in force at once" },
+	{ "max_connections", SETTING_NUMBER, IN(config, max_connections), .minimum = 64,
+	  .maximum = 1048576, .help = "connections that can be gated at once" },
+	{ "keys_per_account", SETTING_NUMBER, IN(config, keys_per_account), .minimum = 1,
+	  .maximum = 1000, .help = "keys an account may have that are not revoked" },
+};
+const size_t sluice_setting_count = sizeof(sluice_settings) / sizeof(sluice_settings[0]);
+
+const struct setting port_settings[] = {
+	{ "identity", SETTING_IDENTITY, IN(config_port, keep_identity), .argument = "swap|keep",
+	  .help = "swap the Authorization line for X-Key-Id, or keep it (default: swap)" },
+	{ "head_limit", SETTING_NUMBER, IN(config_port, head_limit), .minimum = 1024,
+	  .maximum = 16384, .help = "bytes a request head may have" },
+};
+const size_t port_setting_count = sizeof(port_settings) / sizeof(port_settings[0]);
+
+int setting_read_number(const char *text, uint32_t minimum, uint32_t maximum, uint32_t *ret_number)
+{
+	uint64_t number = 0;
+	const char *at;
+
+	for (at = text; isdigit((unsigned char)*at) && number <= UINT32_MAX; at++)
+		number = number * 10 + (*at - '0');
+	if (at == text || *at || number < minimum || number > maximum)
+		return -EINVAL;
+	*ret_number = number;
+	return 0;
+}
+
+static int put_text(const struct setting *setting, char *target, const char *text, char *why,
+		    size_t why_size)
+{
+	size_t length = strlen(text);
+
+	if (setting->kind == SETTING_WORD && key_check_word(text)) {
+		snprintf(why, why_size, "must be 1 to %u of a-z and 0-9, a letter first, not '%s'",
+			 KEY_WORD_MAX, text);
+		return -EINVAL;
+	}
+	if (!length || length >= setting->size) {
+		snprintf(why, why_size, "must be a path of 1 to %u bytes", setting->size - 1);
+		return -EINVAL;
+	}
+	memcpy(target, text, length + 1);
+	return 0;
+}
+
+static int put_identity(bool *target, const char *text, char *why, size_t why_size)
+{
+	if (strcmp(text, "swap") && strcmp(text, "keep")) {
+		snprintf(why, why_size, "must be 'swap' or 'keep', not '%s'", text);
+		return -EINVAL;
+	}
+	*target = !strcmp(text, "keep");
+	return 0;
+}
+
+int setting_put(const struct setting *setting, void *target, const char *text, char *why,
+		size_t why_size)
+{
+	void *place = (char *)target + setting->offset;
+
+	switch (setting->kind) {
+	case SETTING_PATH:
+	case SETTING_WORD:
+		return put_text(setting, place, text, why, why_size);
+	case SETTING_IDENTITY:
+		return put_identity(place, text, why, why_size);
+	case SETTING_NUMBER:
+		break;
+	}
+	if (setting_read_number(text, setting->minimum, setting->maximum, place)) {
+		snprintf(why, why_size,
+			 "must be a number from %" PRIu32 " to %" PRIu32 ", not '%s'",
+			 setting->minimum, setting->maximum, text);
+		return -EINVAL;
+	}
+	return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The settings as tables over struct config: the file, the command line and the help are read off
+ * them. Only config.c and config_file.c need this.
+ */
+#ifndef SLUICE_SETTING_H
+#define SLUICE_SETTING_H
+
+#include "config.h"
+
+enum setting_kind {
+	SETTING_PATH,	  /* char[size] */
+	SETTING_WORD,	  /* char[size], as key_check_word() has it */
+	SETTING_NUMBER,	  /* uint32_t from minimum to maximum */
+	SETTING_IDENTITY, /* bool: "swap" is false, "keep" is true */
+};
+
+struct setting {
+	const char *name; /* in the file; as an option, with '-' for '_' */
+	enum setting_kind kind;
+	size_t offset;
+	uint32_t size;
+	uint32_t minimum, maximum;
+	const char *argument; /* its name in the help; NULL: in the file only */
+	const char *help;
+};
+
+/* Settings of [sluice], over struct config, and of [port N], over struct config_port. */
+extern const struct setting sluice_settings[];
+extern const size_t sluice_setting_count;
+extern const struct setting port_settings[];
+extern const size_t port_setting_count;
+
+/*
+ * Put text into the struct that setting describes. Returns 0 or -EINVAL with what is allowed in
+ * why, as the end of a sentence that names the setting.
+ */
+int setting_put(const struct setting *setting, void *target, const char *text, char *why,
+		size_t why_size);
+
+/* Read a decimal number from minimum to maximum, digits alone. Returns 0 or -EINVAL. */
+int setting_read_number(const char *text, uint32_t minimum, uint32_t maximum, uint32_t *ret_number);
+
+/* The port of that number; added with its defaults where absent. NULL: too many ports. */
+struct config_port *config_add_port(struct config *config, uint32_t port);
+
+/* Read a configuration file into config. Errors and why as for config_read(). */
+int config_read_file(const char *path, struct config *config, char *why, size_t why_size);
+
+#endif
