@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The store's prepared statements, and how they are run. For store*.c alone. */
+#ifndef SLUICE_STORE_STATEMENTS_H
+#define SLUICE_STORE_STATEMENTS_H
+
+#include <sqlite3.h>
+
+#include "store.h"
+
+enum statement {
+	BEGIN,
+	COMMIT,
+	ROLLBACK,
+	INSERT,
+	DELETE,
+	UPDATE,
+	REVOKE,
+	EXPIRE,
+	GET,
+	LIST_ALL,
+	LIST_ACCOUNT,
+	LIST_ACTIVE,
+	COUNT_ACCOUNT,
+	COUNT,
+	SAVE_USAGE,
+	GET_PEPPER_CHECK,
+	PUT_PEPPER_CHECK,
+	STATEMENTS,
+};
+
+struct store {
+	sqlite3 *database;
+	int folder; /* locked as long as the store is open */
+	sqlite3_stmt *statements[STATEMENTS];
+};
+
+/* Prepare all statements, once the schema is there; or finalise those that are. */
+int store_prepare(struct store *store);
+void store_finalize(struct store *store);
+
+/* The errno of SQLite's last failure, which is logged: callers know no more than "it failed". */
+int store_failed(struct store *store);
+
+/*
+ * Bind a statement's values: 't' a text, 'i' a uint64_t, 'd' 16 bytes. What is bound must live
+ * until the statement is finished. A value that cannot be bound stays NULL, which no column takes.
+ */
+sqlite3_stmt *store_bind(struct store *store, enum statement which, const char *types, ...);
+
+/* Be done with a statement: its locks and its borrowed values are let go. */
+void store_finish(sqlite3_stmt *statement);
+
+/* Run a statement that returns no rows, and finish it. */
+int store_run(struct store *store, sqlite3_stmt *statement);
+
+#endif
