@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Main of the command line tool: the table of commands, and how they talk to the daemon.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "client.h"
+#include "command.h"
+
+/* The first is what `sluice` does without a command. */
+static const struct command commands[] = {
+	{
+		.name = "status",
+		.run = cmd_status,
+		.help = "Show what is protected, whether it is in force, and what was counted.",
+		.optional = OPTION_WATCH,
+		.example = "  sluice status --watch\n",
+	},
+	{
+		.name = "key create",
+		.run = cmd_key_create,
+		.help = "Make a key. Its text goes to stdout, this once; all else goes to stderr.",
+		.required = OPTION_ACCOUNT | OPTION_LABEL,
+		.optional = OPTION_PER_MINUTE | OPTION_PER_DAY | OPTION_EXPIRES,
+		.example = "  sluice key create --account acme --label ci --per-minute 120 "
+			   "--expires 90d\n",
+	},
+	{
+		.name = "key ls",
+		.run = cmd_key_ls,
+		.help = "List keys with what they have used of their limits.",
+		.optional = OPTION_ACCOUNT,
+		.example = "  sluice key ls --account acme\n",
+	},
+	{
+		.name = "key show",
+		.run = cmd_key_show,
+		.help = "Show one key.",
+		.takes_id = true,
+		.example = "  sluice key show key_abcdefgh2345\n",
+	},
+	{
+		.name = "key edit",
+		.run = cmd_key_edit,
+		.help = "Change a key. New limits are in force at once and keep what is already "
+			"used.",
+		.takes_id = true,
+		.optional = OPTION_LABEL | OPTION_PER_MINUTE | OPTION_PER_DAY,
+		.changes = true,
+		.example = "  sluice key edit key_abcdefgh2345 --per-minute 600\n",
+	},
+	{
+		.name = "key revoke",
+		.run = cmd_key_revoke,
+		.help = "Revoke a key for good. Its next request gets 401, on open connections "
+			"too.",
+		.takes_id = true,
+		.example = "  sluice key revoke key_abcdefgh2345\n",
+	},
+	{ 0 },
+};
+
+static void print_help(FILE *to)
+{
+	fputs("Usage: sluice [COMMAND] [OPTION...]\n\n"
+	      "Manages the API keys that the gate enforces. Without a command: status.\n\n",
+	      to);
+	for (const struct command *command = commands; command->name; command++)
+		fprintf(to, "  %-11s %s\n", command->name, command->help);
+	fputs("\nEach command takes --json, --socket PATH and --help.\n"
+	      "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 daemon not reachable.\n",
+	      to);
+}
+
+static int report_usage(const struct command *command, const char *why)
+{
+	fprintf(stderr, "sluice: %s\n", why);
+	if (command)
+		arguments_usage(command, stderr);
+	else
+		fputs("Try: sluice --help\n", stderr);
+	return EXIT_USAGE;
+}
+
+int command_out_of_memory(void)
+{
+	fputs("sluice: out of memory.\n", stderr);
+	return EXIT_REFUSED;
+}
+
+void command_print_json(const json_t *value, size_t flags)
+{
+	json_dumpf(value, stdout, flags);
+	putchar('\n');
+}
+
+const char *command_text(const json_t *object, const char *member)
+{
+	const char *text = json_string_value(json_object_get(object, member));
+
+	return text ? text : "";
+}
+
+uint64_t command_number(const json_t *object, const char *member)
+{
+	json_int_t number = json_integer_value(json_object_get(object, member));
+
+	return number < 0 ? 0 : number;
+}
+
+/* The client's own error, in the shape that the daemon's have. */
+static void report_json(const char *message)
+{
+	json_t *text = json_string(message), *error;
+
+	/* A socket's path need not be UTF-8, which JSON must be. */
+	if (!text)
+		text = json_string("The daemon gave no usable answer.");
+	error = json_pack("{s:O, s:O, s:s}", "error", text, "message", text, "code", "UNAVAILABLE");
+	command_print_json(error, JSON_INDENT(2));
+	json_decref(error);
+	json_decref(text);
+}
+
+/* No answer was had; error and why are client_request()'s. */
+static int report_failure(const struct arguments *arguments, int error, const char *why)
+{
+	char message[640];
+
+	if (error == -ENOTCONN)
+		snprintf(message, sizeof(message), "The daemon is not reachable at %.200s: %s.",
+			 arguments->socket, why);
+	else
+		snprintf(message, sizeof(message),
+			 "The daemon at %.200s gave no usable answer: %s. What was asked may have "
+			 "been done.",
+			 arguments->socket, why);
+
+	if (arguments->json) {
+		report_json(message);
+	} else {
+		fprintf(stderr, "sluice: %s\n", message);
+		if (error == -ENOTCONN)
+			fputs("Start it with `sluiced --port N` as root, or say with --socket PATH "
+			      "where it listens.\n",
+			      stderr);
+	}
+	return error == -ENOTCONN ? EXIT_UNREACHABLE : EXIT_REFUSED;
+}
+
+static int report_refusal(const struct arguments *arguments, const struct client_answer *answer)
+{
+	const char *message = command_text(answer->body, "message");
+
+	if (arguments->json)
+		command_print_json(answer->body, JSON_INDENT(2));
+	else if (*message)
+		fprintf(stderr, "sluice: %s\n", message);
+	else
+		fprintf(stderr, "sluice: The daemon answered %d without a reason.\n",
+			answer->status);
+	return EXIT_REFUSED;
+}
+
+int command_call(const struct arguments *arguments, const char *method, const char *target,
+		 json_t *body, json_t **ret_body)
+{
+	struct client_answer answer;
+	char why[256];
+	int error, status;
+
+	error = client_request(arguments->socket, method, target, body, &answer, why, sizeof(why));
+	json_decref(body);
+	if (error)
+		return report_failure(arguments, error, why);
+	if (answer.status >= 300) {
+		status = report_refusal(arguments, &answer);
+		json_decref(answer.body);
+		return status;
+	}
+	*ret_body = answer.body;
+	return EXIT_DONE;
+}
+
+/* A full disk or a closed pipe must not look like success. */
+static int flush_output(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	fprintf(stderr, "sluice: Writing to stdout failed: %s.\n", strerror(errno));
+	return status == EXIT_DONE ? EXIT_REFUSED : status;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	struct arguments arguments;
+	char why[ARGUMENTS_WHY_SIZE];
+
+	if (arguments_parse(commands, argc, argv, &command, &arguments, why))
+		return report_usage(command, why);
+
+	if (arguments.version)
+		puts("sluice " SLUICE_VERSION);
+	else if (!command)
+		print_help(stdout);
+	else if (arguments.help)
+		arguments_help(command, stdout);
+	else
+		return flush_output(command->run(&arguments));
+	return flush_output(EXIT_DONE);
+}
