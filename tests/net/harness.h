@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The stage of every test in tests/net: a network namespace, a mount namespace and a cgroup of its
+ * own, the applications, the daemon in front of them, and what tests ask of the lot.
+ *
+ * Functions without a return value fail the running test where they cannot do what they say. All
+ * waits are bounded. What a test opens is closed behind it by the harness.
+ */
+#ifndef SLUICE_TESTS_NET_HARNESS_H
+#define SLUICE_TESTS_NET_HARNESS_H
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <cmocka.h>
+
+#include "../../user/util.h"
+
+#define PATIENCE_MS	       10000 /* longest wait for anything that should happen at once */
+#define ADDRESS_SANITIZER_EXIT 99    /* exit status of a program that a sanitizer stopped */
+
+/* --- stage.c: namespaces, cgroup, folders, the table of tests -------------------------------- */
+
+/* Where things are. Folders are on a tmpfs that only this test program sees. */
+struct stage {
+	char root[256];	 /* the source tree */
+	char folder[64]; /* everything below is in it */
+	char pins[96];
+	char state[96];
+	char socket[96];
+	char daemon_log[96];
+	char cgroup[256];
+};
+extern struct stage stage;
+
+enum promise_flags {
+	ONCE = 0,
+	EACH_APPLICATION = 1, /* run for every application; *state is its struct application */
+};
+
+/* One row of a test program: the promise, as its name says it, and the check. */
+struct promise {
+	const char *name;
+	void (*check)(void **state);
+	enum promise_flags flags;
+};
+
+enum stage_flags {
+	BARE = 0,	 /* applications alone; the test starts the daemon where it wants to */
+	WITH_DAEMON = 1, /* the daemon runs from before the first test until after the last */
+};
+
+/*
+ * The main of a test program: build the stage, run the promises on it, take it down. Returns the
+ * exit status. Nothing of it is left when this returns, whatever the tests did.
+ */
+int run_promises(const struct promise *promises, size_t count, enum stage_flags flags);
+
+/* --- process.c: child processes, files, time --------------------------------------------------- */
+
+/*
+ * Start argv[0] with its output appended to the file log (NULL: this program's own). It dies with
+ * the test program. Returns its pid.
+ */
+pid_t process_start(const char *log, char *const argv[]);
+
+/*
+ * Send a signal and wait for the end, at most PATIENCE_MS, then kill. Returns the status as of
+ * waitpid(2), or -ETIMEDOUT where it had to be killed.
+ */
+int process_stop(pid_t pid, int signal);
+
+/* True while the process has not ended; a child that ended is reaped. */
+bool process_runs(pid_t pid);
+
+/* Voluntary context switches of a process, its children and all their threads. */
+uint64_t process_wakeups(pid_t pid);
+
+/* Print the file as comments of the test protocol, its last lines only where it is long. */
+void show_file(const char *path);
+
+/* Number of lines in a file that hold text; every line where text is "". No file: 0. */
+size_t count_lines(const char *path, const char *text);
+
+/* Read a whole file into memory for the caller to free; fails the test where it cannot. */
+char *read_file(const char *path, size_t *ret_length);
+
+/* True where size bytes at data hold the text. */
+bool holds(const void *data, size_t size, const char *text);
+
+/* Call visit for every regular file under the folder. */
+void each_file(const char *folder, void (*visit)(const char *path, void *data), void *data);
+
+/* CLOCK_MONOTONIC in milliseconds; now_ms() is CLOCK_REALTIME. */
+uint64_t monotonic_ms(void);
+
+/* Sleep until this millisecond since the epoch (CLOCK_REALTIME). */
+void sleep_until_ms(uint64_t instant_ms);
+
+/* Sleep a moment between two looks at a condition. */
+void breathe(void);
+
+/*
+ * Return with at least ms left of the minute and of the day, which a test about limits needs to
+ * stay within one window. Waits for the next minute where too little is left.
+ */
+void need_window_ms(uint64_t ms);
+
+/* --- apps.c: the applications -------------------------------------------------------------------- */
+
+struct application {
+	const char *name;
+	uint16_t port;
+	const char *missing; /* why it cannot run here; NULL: it runs */
+	pid_t pid;
+	char folder[96]; /* its logs and uploads */
+};
+
+enum { NGINX, THREADED, THREADED_POLL, NODE, APPLICATIONS };
+extern struct application applications[APPLICATIONS];
+
+/* Find out which applications are installed; sets .missing. */
+void find_applications(void);
+
+/* Start and stop one or all. An application that is missing is left out. */
+void start_application(struct application *application);
+void start_applications(void);
+void stop_applications(void);
+
+/* Lines of the application's access log that hold text: requests it was given. */
+size_t requests_seen(const struct application *application, const char *text);
+
+/* Wait until it has seen that many, and check that there are no more. */
+void expect_seen(const struct application *application, const char *text, size_t count);
+
+/* --- daemon.c: the daemon and its control API ---------------------------------------------------- */
+
+struct key {
+	char id[32];
+	char text[80];
+	char account[40];
+};
+
+/* Zero stands for the default. account NULL: a new one. */
+struct key_options {
+	const char *account;
+	unsigned int per_minute;
+	unsigned int per_day;
+	uint64_t expires_ms;
+};
+
+extern pid_t daemon_pid; /* 0: not running */
+
+/* Which build of the daemon daemon_start() runs; the sanitized one unless told. */
+extern bool daemon_release;
+
+/* More arguments for daemon_start(), NULL-terminated; NULL: none. */
+extern const char *const *daemon_arguments;
+
+/* Arguments of the daemon for all applications' ports, for process_start(). */
+char *const *daemon_command(void);
+
+/* Start it and wait until it answers. Returns the milliseconds that took. */
+uint64_t daemon_start(void);
+
+/* Stop it with SIGTERM and check that it ended well, sanitizers included. */
+void daemon_stop(void);
+
+/* SIGKILL, and reaped. */
+void daemon_kill(void);
+
+/* Run "sluiced --remove": kernel side down, no pins left. Returns its exit status. */
+int daemon_remove(void);
+
+/* One call of the control API; body is JSON or NULL. Returns the status and the body's text. */
+int api(const char *method, const char *target, const char *body, char *ret_text, size_t size);
+
+struct key key_create(const struct key_options *options);
+struct key key_limited(unsigned int per_minute, unsigned int per_day);
+void key_revoke(const struct key *key);
+void key_used(const struct key *key, unsigned int *ret_minute, unsigned int *ret_day);
+
+/* A number in the status, its place named like "connections.open". */
+int64_t status_number(const char *place);
+
+/* A key of the right shape that was never issued. */
+const char *unknown_key(void);
+
+#endif
