@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The shim under the decision core: what differs between the kernel and user space.
+ *
+ * The core (text.h, http.h, token.h, blake2b.h, limit.h, decide.h, response.h) is compiled into
+ * the BPF programs and into the daemon and its tests alike. It is pure: bytes and records in,
+ * verdict out. This is the only file that asks which target it is compiled for.
+ */
+#ifndef SLUICE_CORE_H
+#define SLUICE_CORE_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+#ifdef __bpf__
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+/*
+ * Call step(index, context) up to `times` times, until it returns 1. The verifier looks at step
+ * once, however often it runs. Returns how often it ran.
+ */
+#define core_loop(times, step, context) bpf_loop(times, step, context, 0)
+
+/* Loads before it happen before loads after it: an atomic that returns a value is a full fence. */
+#define core_read_barrier()                                                                        \
+	do {                                                                                       \
+		__u64 core_fence = 0;                                                              \
+		__sync_fetch_and_add(&core_fence, 1);                                              \
+		asm volatile("" : : "r"(&core_fence) : "memory");                                  \
+	} while (0)
+
+#else
+
+static inline long core_loop(__u32 times, long (*step)(__u32 index, void *context), void *context)
+{
+	__u32 i;
+
+	for (i = 0; i < times; i++) {
+		if (step(i, context))
+			return i + 1;
+	}
+	return times;
+}
+
+#define core_read_barrier() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+
+#endif
+
+/* A part of the core that is small, or hot, and is copied into its caller. */
+#define core_inline static inline __attribute__((always_inline, unused))
+
+/* A part that the verifier walks through as a function of its own, with its own stack frame. */
+#define core_function static __attribute__((noinline, unused))
+
+/*
+ * value, below `size` (a power of 2) as the caller has checked, in a form in which the verifier sees
+ * it too: the compiler would leave out a mask that it knows to change nothing.
+ */
+core_inline __u32 core_index(__u32 value, __u32 size)
+{
+	asm volatile("" : "+r"(value));
+	return value & (size - 1);
+}
+
+/* The value at a place that another processor may be changing. */
+#define core_load(place)	 (*(const volatile __typeof__(place) *)&(place))
+#define core_store(place, value) (*(volatile __typeof__(place) *)&(place) = (value))
+
+/* Full fences, on both targets. core_swap returns true where `place` held `from`. */
+#define core_swap(place, from, to) (__sync_val_compare_and_swap(place, from, to) == (from))
+#define core_add(place, value)	   ((void)__sync_fetch_and_add(place, value))
+
+#endif
