@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A key's text: its shape, and the digest under which it is known.
+ */
+#ifndef SLUICE_TOKEN_H
+#define SLUICE_TOKEN_H
+
+#include "abi.h"
+#include "blake2b.h"
+#include "text.h"
+
+#define TOKEN_TAIL	  (KEY_RANDOM_SIZE + KEY_CHECK_SIZE) /* characters behind the '_' */
+#define TOKEN_BUFFER_SIZE (BLAKE2B_TAIL_WORDS * 8)
+
+/* A key's text on its way to the digest: NUL behind its last character, to the end. */
+struct token {
+	union {
+		__u8 text[TOKEN_BUFFER_SIZE];
+		__u64 words[BLAKE2B_TAIL_WORDS];
+	};
+};
+
+_Static_assert(KEY_TEXT_MAX <= TOKEN_BUFFER_SIZE, "every key fits");
+_Static_assert(PEPPER_SIZE == BLAKE2B_HEAD_WORDS * 8, "the pepper is the head of what is hashed");
+
+/* True where a key of this length may exist: only then is its text worth loading. */
+core_inline bool token_length_fits(__u32 length, __u32 word_length)
+{
+	return word_length && word_length <= KEY_WORD_MAX && length == word_length + 1 + TOKEN_TAIL;
+}
+
+/*
+ * True where the text is word, '_' and 49 characters of base62. The checksum is not looked at: an
+ * invented key fails at the look-up anyway.
+ *
+ * length		characters of text
+ * word, word_length	what stands before the '_', up to KEY_WORD_MAX characters
+ */
+core_function bool token_shape(const struct token *token, __u32 length, const char *word,
+			       __u32 word_length)
+{
+	__u8 unlike = 0;
+	__u32 i;
+
+	if (!token_length_fits(length, word_length))
+		return false;
+	for (i = 0; i < KEY_WORD_MAX; i++) {
+		if (i < word_length && token->text[i] != (__u8)word[i])
+			return false;
+	}
+	word_length = core_index(word_length, 2 * KEY_WORD_MAX);
+	if (token->text[word_length] != '_')
+		return false;
+	for (i = 1; i <= TOKEN_TAIL; i++)
+		unlike |= ~text_class[token->text[(word_length + i) % TOKEN_BUFFER_SIZE]];
+	return !(unlike & TEXT_ALNUM);
+}
+
+/*
+ * The digest of a key: BLAKE2b-128 over pepper and text, libsodium's crypto_generichash() without a
+ * key.
+ *
+ * pepper	PEPPER_SIZE bytes, aligned as __u64 is
+ * length	characters of text
+ */
+core_inline void token_digest(struct key_digest *ret_digest, const __u8 *pepper,
+			      const struct token *token, __u32 length)
+{
+	__u64 digest[DIGEST_SIZE / 8];
+
+	blake2b_128(digest, __builtin_assume_aligned(pepper, 8), token->words,
+		    PEPPER_SIZE + length);
+	__builtin_memcpy(ret_digest, digest, sizeof(digest));
+}
+
+/* True where both are equal, in a time that does not tell where they differ. */
+core_inline bool digest_equals(const struct key_digest *a, const struct key_digest *b)
+{
+	__u64 left[DIGEST_SIZE / 8], right[DIGEST_SIZE / 8];
+
+	__builtin_memcpy(left, a, sizeof(left));
+	__builtin_memcpy(right, b, sizeof(right));
+	return !((left[0] ^ right[0]) | (left[1] ^ right[1]));
+}
+
+#endif
