@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What api.c, the router, and the files with the calls behind it share. */
+#ifndef SLUICE_API_CALLS_H
+#define SLUICE_API_CALLS_H
+
+#include <jansson.h>
+
+#include "api.h"
+
+/* A request that has been taken apart. */
+struct api_call {
+	const struct service *service;
+	const struct api_request *request;
+	char id[64];	    /* {id} of the path, or empty */
+	char account[64];   /* of the query, or empty */
+	const json_t *body; /* an object, or NULL where the call takes none */
+};
+
+/* Each returns 0, or a negative errno with ret_failure set. */
+typedef int api_handler(const struct api_call *call, struct api_response *ret_response,
+			struct failure *ret_failure);
+
+api_handler api_create_key, api_list_keys, api_get_key, api_edit_key, api_revoke_key;
+api_handler api_status, api_metrics;
+
+/* Answer with JSON, whose reference is taken; NULL stands for memory that ran out. */
+int api_respond_json(struct api_response *ret_response, int status, json_t *json,
+		     struct failure *ret_failure);
+
+#endif

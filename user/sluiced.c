@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The daemon: sets the gate up in the order in which nothing is ever let through unjudged, then
+ * serves the control socket until it is told to stop. The gate stays in force without it.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "api.h"
+#include "claim.h"
+#include "clock.h"
+#include "control.h"
+#include "gates.h"
+#include "log.h"
+#include "replies.h"
+#include "util.h"
+
+#define EXIT_USAGE 2
+#define TICK_MS	   1000
+
+struct daemon {
+	struct config config;
+	char store_path[CONFIG_PATH_SIZE + 16];
+	char pepper_path[CONFIG_PATH_SIZE + 16];
+	uint8_t pepper[PEPPER_SIZE];
+	struct store *store;
+	struct kernel *kernel;
+	struct sync *sync;
+	struct registry *registry;
+	struct service service;
+	struct control *control;
+	struct loop loop;
+	struct loop_source stop;
+	struct loop_source tick;
+	struct clock_watch clock;
+	int upkeep; /* what the last round of it returned */
+	char why[512];
+};
+
+/* Write a sentence for the user into why, and give the error back. */
+__attribute__((format(printf, 3, 4))) static int explain(struct daemon *daemon, int error,
+							 const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(daemon->why, sizeof(daemon->why), format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+/* --- steps of the start, in their order ---------------------------------------------------------- */
+
+/* Secrets are in this process' memory: no core dumps, and no file that others can read. */
+static int guard_process(struct daemon *daemon)
+{
+	umask(077);
+	if (prctl(PR_SET_DUMPABLE, 0) || setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 }))
+		return explain(daemon, -errno, "Core dumps cannot be turned off: %s.",
+			       strerror(errno));
+	signal(SIGPIPE, SIG_IGN);
+	if (sodium_init() < 0)
+		return explain(daemon, -EIO, "libsodium does not start: no random numbers.");
+	api_start();
+	return 0;
+}
+
+static void on_stop(void *data)
+{
+	struct daemon *daemon = data;
+
+	loop_stop(&daemon->loop);
+}
+
+static int open_loop(struct daemon *daemon)
+{
+	int r = loop_open(&daemon->loop);
+
+	if (!r) /* from here on a signal waits until what is half done is whole */
+		r = loop_add_stop_signals(&daemon->loop, &daemon->stop, on_stop, daemon);
+	return r ? explain(daemon, r, "The event loop cannot be made: %s.", strerror(-r)) : 0;
+}
+
+static int claim_ports(struct daemon *daemon)
+{
+	int r = 0, fd; /* open, and so in force, until the process ends */
+
+	for (size_t i = 0; !r && i < daemon->config.port_count; i++)
+		r = claim_port(daemon->config.ports[i].port, &fd, daemon->why, sizeof(daemon->why));
+	return r;
+}
+
+/* Nobody but the owner may look into the state folder. */
+static int open_folder(struct daemon *daemon)
+{
+	const char *folder = daemon->config.state;
+	struct stat status;
+
+	if (mkdir(folder, 0700) && errno != EEXIST)
+		return explain(daemon, -errno, "The state folder %s cannot be made: %s.", folder,
+			       strerror(errno));
+	if (stat(folder, &status))
+		return explain(daemon, -errno, "The state folder %s cannot be read: %s.", folder,
+			       strerror(errno));
+	if (!S_ISDIR(status.st_mode))
+		return explain(daemon, -ENOTDIR, "The state folder %s is no folder.", folder);
+	if (status.st_uid != geteuid())
+		return explain(daemon, -EPERM, "The state folder %s belongs to another user.",
+			       folder);
+	if (status.st_mode & 077)
+		return explain(daemon, -EPERM,
+			       "The state folder %s is open to other users; run: chmod 700 %s",
+			       folder, folder);
+	return 0;
+}
+
+static int open_store(struct daemon *daemon)
+{
+	int r = store_open(daemon->store_path, &daemon->store, daemon->why, sizeof(daemon->why));
+
+	return r ? r
+		 : store_open_pepper(daemon->store, daemon->pepper_path, daemon->pepper,
+				     daemon->why, sizeof(daemon->why));
+}
+
+static int open_kernel(struct daemon *daemon)
+{
+	const struct config *config = &daemon->config;
+	const struct kernel_options options = {
+		.pin_folder = config->pin,
+		.cgroup = *config->cgroup ? config->cgroup : NULL,
+		.max_keys = config->max_keys,
+		.max_connections = config->max_connections,
+	};
+
+	return kernel_open(&options, &daemon->kernel, daemon->why, sizeof(daemon->why));
+}
+
+static int put_settings(struct daemon *daemon)
+{
+	return gates_put_settings(daemon->kernel, &daemon->config, daemon->pepper, daemon->why,
+				  sizeof(daemon->why));
+}
+
+static int put_answers(struct daemon *daemon)
+{
+	int r = replies_put(daemon->kernel);
+
+	return r ? explain(daemon, r, "The answers cannot be written to the kernel: %s.",
+			   strerror(-r))
+		 : 0;
+}
+
+static int put_keys(struct daemon *daemon)
+{
+	return sync_start(daemon->kernel, daemon->store, &daemon->sync, daemon->why,
+			  sizeof(daemon->why));
+}
+
+static int open_registry(struct daemon *daemon)
+{
+	struct registry_options options = {
+		.keys_per_account = daemon->config.keys_per_account,
+		.key_word = daemon->config.key_word,
+	};
+	int r;
+
+	memcpy(options.pepper, daemon->pepper, sizeof(options.pepper));
+	r = registry_open(&options, daemon->store, daemon->sync, &daemon->registry);
+	sodium_memzero(&options, sizeof(options));
+	return r ? explain(daemon, r, "The keys cannot be opened: %s.", strerror(-r)) : 0;
+}
+
+/* Listens, but is served only once the gate is in force and the loop runs. */
+static int open_control(struct daemon *daemon)
+{
+	daemon->service = (struct service){
+		.config = &daemon->config,
+		.kernel = daemon->kernel,
+		.registry = daemon->registry,
+		.started_ms = now_ms(),
+	};
+	return control_start(&daemon->loop, &daemon->service, daemon->config.socket,
+			     &daemon->control, daemon->why, sizeof(daemon->why));
+}
+
+static int put_gates(struct daemon *daemon)
+{
+	return gates_put(daemon->kernel, &daemon->config, daemon->why, sizeof(daemon->why));
+}
+
+static int enforce(struct daemon *daemon)
+{
+	return kernel_enforce(daemon->kernel, daemon->why, sizeof(daemon->why));
+}
+
+typedef int step(struct daemon *daemon);
+
+static step *const start_steps[] = {
+	guard_process, open_loop,    claim_ports, open_folder, open_store,
+	open_kernel,   put_settings, put_answers, put_keys,    open_registry,
+	open_control,  put_gates,    enforce,
+};
+
+/* Run steps in their order up to the first that fails. */
+static int run_steps(struct daemon *daemon, step *const *steps, size_t count)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < count; i++)
+		r = steps[i](daemon);
+	return r;
+}
+
+/* --- while it runs ------------------------------------------------------------------------------- */
+
+static void on_clock_set(void *data)
+{
+	struct daemon *daemon = data;
+	int r = gates_follow_clock(daemon->kernel);
+
+	if (r)
+		log_error("The kernel side cannot be told of the clock: %s.", strerror(-r));
+}
+
+/* Each second: mark what has expired, save what was counted. A lasting failure is told once. */
+static void on_tick(void *data)
+{
+	struct daemon *daemon = data;
+	int swept = sync_sweep(daemon->sync, now_ms());
+	int saved = sync_save_usage(daemon->sync);
+	int r = saved ? saved : swept;
+
+	if (r && r != daemon->upkeep)
+		log_error("The store cannot be kept up to date: %s. Keys stay in force as they "
+			  "are, and it is tried again each second.",
+			  strerror(-r));
+	if (!r && daemon->upkeep)
+		log_notice("The store is up to date again.");
+	daemon->upkeep = r;
+}
+
+static int serve(struct daemon *daemon)
+{
+	struct loop *loop = &daemon->loop;
+	int r = loop_add_timer(loop, &daemon->tick, on_tick, daemon);
+
+	if (!r)
+		r = loop_set_timer(&daemon->tick, TICK_MS, TICK_MS);
+	if (!r)
+		r = clock_watch_start(&daemon->clock, loop, on_clock_set, daemon);
+	if (!r)
+		r = loop_run(loop);
+	return r ? explain(daemon, r, "The event loop failed: %s.", strerror(-r)) : 0;
+}
+
+static void say_what_stands(const struct daemon *daemon)
+{
+	const struct config *config = &daemon->config;
+
+	for (size_t i = 0; i < config->port_count; i++)
+		log_info("Protecting port %u: request heads up to %u bytes, %s.",
+			 config->ports[i].port, config->ports[i].head_limit,
+			 config->ports[i].keep_identity
+				 ? "the Authorization line is kept"
+				 : "the Authorization line is swapped for X-Key-Id");
+	log_info("The gate is on the sockets of cgroup %s, pinned in %s%s.",
+		 kernel_cgroup(daemon->kernel), config->pin,
+		 kernel_taken_over(daemon->kernel) ? "; it stood already and was taken over" : "");
+	log_info("%u keys are in force, of %u that can be; the state is in %s.",
+		 sync_count(daemon->sync), kernel_slots(daemon->kernel), config->state);
+	log_info("The control socket is %s.", config->socket);
+}
+
+/* --- its end ------------------------------------------------------------------------------------- */
+
+/* A start that failed leaves nothing behind that it made, and everything that stood before. */
+static void undo_start(struct daemon *daemon)
+{
+	if (!daemon->kernel || kernel_taken_over(daemon->kernel))
+		return;
+	/* First the gates, so that no connection is taken for one of theirs and reset. */
+	for (size_t i = 0; i < daemon->config.port_count; i++)
+		kernel_remove_gate(daemon->kernel, daemon->config.ports[i].port);
+	kernel_remove(daemon->kernel);
+}
+
+/* Everything that was opened, newest first. Usage is saved with the end of sync. */
+static void close_all(struct daemon *daemon)
+{
+	control_stop(daemon->control);
+	registry_close(daemon->registry);
+	sync_stop(daemon->sync);
+	store_close(daemon->store);
+	kernel_close(daemon->kernel);
+	clock_watch_stop(&daemon->clock, &daemon->loop);
+	loop_remove(&daemon->loop, &daemon->tick);
+	loop_remove(&daemon->loop, &daemon->stop);
+	loop_close(&daemon->loop);
+	sodium_memzero(daemon->pepper, sizeof(daemon->pepper));
+}
+
+static int run(struct daemon *daemon)
+{
+	int r = run_steps(daemon, start_steps, ARRAY_SIZE(start_steps));
+
+	if (r) {
+		undo_start(daemon);
+		return r;
+	}
+	say_what_stands(daemon);
+	r = serve(daemon);
+	log_info("Stopping. The gate stays in force without the daemon; sluiced --remove takes "
+		 "it down.");
+	return r;
+}
+
+/*
+ * Save what the gate counted while no daemon ran, so that taking it down refills nobody's day.
+ * Only where the store at hand is the one whose keys are in force; no reason not to remove.
+ */
+static void save_counts(struct daemon *daemon)
+{
+	if (!kernel_taken_over(daemon->kernel) || access(daemon->store_path, F_OK))
+		return;
+	if (open_store(daemon) || !gates_have_pepper(daemon->kernel, daemon->pepper) ||
+	    put_keys(daemon))
+		log_warning("What was counted since the last daemon is not saved: %s",
+			    *daemon->why ? daemon->why : "the store is another installation's.");
+}
+
+static int remove_gate(struct daemon *daemon)
+{
+	static step *const steps[] = { guard_process, open_loop, open_kernel };
+	int r;
+
+	if (access(daemon->config.pin, F_OK) && errno == ENOENT) {
+		log_info("There is no gate in %s.", daemon->config.pin);
+		return 0;
+	}
+	r = run_steps(daemon, steps, ARRAY_SIZE(steps));
+	if (r)
+		return r;
+	save_counts(daemon);
+	sync_stop(daemon->sync);
+	daemon->sync = NULL;
+	r = kernel_remove(daemon->kernel);
+	if (r)
+		return explain(daemon, r, "The gate in %s cannot be taken down: %s.",
+			       daemon->config.pin, strerror(-r));
+	log_info("The gate in %s is down; nothing is checked any more.", daemon->config.pin);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon daemon = {
+		.loop.epoll_fd = -1,
+		.stop = LOOP_SOURCE_NONE,
+		.tick = LOOP_SOURCE_NONE,
+		.clock.source = LOOP_SOURCE_NONE,
+	};
+	struct config *config = &daemon.config;
+	int r;
+
+	if (config_read(argc, argv, CONFIG_FILE, config, daemon.why, sizeof(daemon.why))) {
+		log_error("%s", daemon.why);
+		return EXIT_USAGE;
+	}
+	if (config->action == CONFIG_HELP) {
+		config_print_help(stdout);
+		return EXIT_SUCCESS;
+	}
+	if (config->action == CONFIG_VERSION) {
+		puts("sluiced " SLUICE_VERSION);
+		return EXIT_SUCCESS;
+	}
+	snprintf(daemon.store_path, sizeof(daemon.store_path), "%s/sluice.db", config->state);
+	snprintf(daemon.pepper_path, sizeof(daemon.pepper_path), "%s/pepper", config->state);
+	r = config->action == CONFIG_REMOVE ? remove_gate(&daemon) : run(&daemon);
+	close_all(&daemon);
+	if (r)
+		log_error("%s", daemon.why);
+	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+}
