@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Keys in force: put, change, remove, expire, and the usage that the kernel counts. */
+#include "sync.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "sync_state.h"
+#include "util.h"
+
+void sync_policy(const struct key_record *record, uint32_t slot, struct key_policy *ret_policy)
+{
+	*ret_policy = (struct key_policy){
+		.digest = record->digest,
+		.expires_ms = record->expires_ms,
+		.slot = slot,
+		.per_minute = record->per_minute,
+		.per_day = record->per_day,
+	};
+	key_identity(record, ret_policy->identity);
+}
+
+static uint32_t slot_of(const struct sync *sync, const struct sync_entry *entry)
+{
+	return (uint32_t)(entry - sync->table.entries);
+}
+
+/*
+ * Read a slot's words. Each is whole; that they may be of different moments does not matter, as
+ * the next reading catches up.
+ */
+static struct store_usage read_usage(const struct sync *sync, const struct sync_entry *entry)
+{
+	struct key_usage *live = kernel_usage(sync->kernel, slot_of(sync, entry));
+	struct store_usage usage = entry->saved;
+
+	usage.windows = __atomic_load_n(&live->windows, __ATOMIC_RELAXED);
+	usage.last_used_ms = __atomic_load_n(&live->last_used_ms, __ATOMIC_RELAXED);
+	usage.admitted = __atomic_load_n(&live->admitted, __ATOMIC_RELAXED);
+	usage.refused = __atomic_load_n(&live->refused, __ATOMIC_RELAXED);
+	return usage;
+}
+
+static bool usage_differs(const struct store_usage *a, const struct store_usage *b)
+{
+	return a->windows != b->windows || a->last_used_ms != b->last_used_ms ||
+	       a->admitted != b->admitted || a->refused != b->refused;
+}
+
+static void write_usage(struct sync *sync, uint32_t slot, const struct key_record *record)
+{
+	struct key_usage *live = kernel_usage(sync->kernel, slot);
+
+	__atomic_store_n(&live->windows, record->windows, __ATOMIC_RELAXED);
+	__atomic_store_n(&live->last_used_ms, record->last_used_ms, __ATOMIC_RELAXED);
+	__atomic_store_n(&live->admitted, record->admitted, __ATOMIC_RELAXED);
+	__atomic_store_n(&live->refused, record->refused, __ATOMIC_SEQ_CST);
+}
+
+int sync_put(struct sync *sync, struct key_record *record)
+{
+	struct key_policy policy;
+	uint32_t slot;
+	int err;
+
+	err = sync_table_allocate(&sync->table, &slot);
+	if (err)
+		return err;
+	/* Before the key: no former key's count is inherited. */
+	write_usage(sync, slot, record);
+	sync_policy(record, slot, &policy);
+	err = kernel_put_key(sync->kernel, &policy);
+	if (err) {
+		sync_table_free(&sync->table, slot, false);
+		return err;
+	}
+	sync_table_enter(&sync->table, slot, record);
+	record->slot = slot;
+	return 0;
+}
+
+int sync_change(struct sync *sync, const struct key_record *record)
+{
+	struct sync_entry *entry = sync_table_find(&sync->table, &record->digest);
+	struct key_policy policy;
+
+	if (!entry || entry->leaving)
+		return 0;
+	sync_policy(record, slot_of(sync, entry), &policy);
+	return kernel_put_key(sync->kernel, &policy);
+}
+
+/*
+ * Take a key out of force, save what was counted up to that moment, and give its slot back. A
+ * usage that cannot be saved is lost: the key is out of force, which matters more.
+ */
+static int take_out(struct sync *sync, struct sync_entry *entry)
+{
+	uint32_t slot = slot_of(sync, entry);
+	struct store_usage usage;
+	int err;
+
+	err = kernel_remove_key(sync->kernel, &entry->digest);
+	if (err) {
+		if (!entry->leaving)
+			log_error("key %s could not be taken out of force: %s. Trying again.",
+				  entry->saved.id, strerror(-err));
+		entry->leaving = true;
+		return err;
+	}
+	usage = read_usage(sync, entry);
+	if (usage_differs(&usage, &entry->saved))
+		store_save_usage(sync->store, &usage, 1);
+	sync_table_drop(&sync->table, slot);
+	sync_table_free(&sync->table, slot, true);
+	return 0;
+}
+
+int sync_remove(struct sync *sync, const struct key_record *record)
+{
+	struct sync_entry *entry = sync_table_find(&sync->table, &record->digest);
+
+	if (!entry)
+		return 0;
+	entry->saved.windows = record->windows;
+	entry->saved.last_used_ms = record->last_used_ms;
+	entry->saved.admitted = record->admitted;
+	entry->saved.refused = record->refused;
+	return take_out(sync, entry);
+}
+
+void sync_peek(const struct sync *sync, struct key_record *record)
+{
+	struct sync_entry *entry = sync_table_find(&sync->table, &record->digest);
+	struct store_usage usage;
+
+	if (!entry)
+		return;
+	usage = read_usage(sync, entry);
+	record->slot = slot_of(sync, entry);
+	record->windows = usage.windows;
+	record->last_used_ms = usage.last_used_ms;
+	record->admitted = usage.admitted;
+	record->refused = usage.refused;
+}
+
+static bool is_due(const struct sync_entry *entry, uint64_t at_ms)
+{
+	return entry->taken && entry->expires_ms && entry->expires_ms <= at_ms;
+}
+
+/* Mark in the store the keys whose time has come, where there are any. */
+static int mark_expired(struct sync *sync, uint64_t at_ms)
+{
+	for (uint32_t slot = 0; slot < sync->table.slots; slot++) {
+		const struct sync_entry *entry = &sync->table.entries[slot];
+
+		if (is_due(entry, at_ms) && !entry->leaving)
+			return store_expire(sync->store, at_ms);
+	}
+	return 0;
+}
+
+int sync_sweep(struct sync *sync, uint64_t at_ms)
+{
+	int marked = mark_expired(sync, at_ms);
+	int err, ret = marked;
+
+	for (uint32_t slot = 0; slot < sync->table.slots; slot++) {
+		struct sync_entry *entry = &sync->table.entries[slot];
+
+		/* A key that the store still has as active stays, refused as it is, until then. */
+		if (!entry->leaving && (marked || !is_due(entry, at_ms)))
+			continue;
+		err = take_out(sync, entry);
+		if (err && !ret)
+			ret = err;
+	}
+	return ret;
+}
+
+/* Gather in sync->changed what the store does not have yet, in the order of slots. */
+static uint32_t gather_changed(struct sync *sync)
+{
+	uint32_t count = 0;
+
+	for (uint32_t slot = 0; slot < sync->table.slots; slot++) {
+		const struct sync_entry *entry = &sync->table.entries[slot];
+		struct store_usage usage;
+
+		if (!entry->taken)
+			continue;
+		usage = read_usage(sync, entry);
+		if (usage_differs(&usage, &entry->saved))
+			sync->changed[count++] = usage;
+	}
+	return count;
+}
+
+int sync_save_usage(struct sync *sync)
+{
+	uint32_t count = gather_changed(sync);
+	uint32_t slot = 0;
+	int err;
+
+	if (!count)
+		return 0;
+	err = store_save_usage(sync->store, sync->changed, count);
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < count; i++, slot++) {
+		while (strcmp(sync->table.entries[slot].saved.id, sync->changed[i].id) != 0)
+			slot++;
+		sync->table.entries[slot].saved = sync->changed[i];
+	}
+	return 0;
+}
+
+uint32_t sync_count(const struct sync *sync)
+{
+	return sync->table.slots - sync->table.free_count;
+}
+
+void sync_free(struct sync *sync)
+{
+	sync_table_close(&sync->table);
+	free(sync->changed);
+	free(sync);
+}
+
+void sync_stop(struct sync *sync)
+{
+	int err;
+
+	if (!sync)
+		return;
+	err = sync_save_usage(sync);
+	if (err)
+		log_error("usage could not be saved: %s", strerror(-err));
+	sync_free(sync);
+}
