@@ -7,40 +7,46 @@
 
 #include "http.h"
 
-/* No head limit may be larger: what lies behind cannot be reached in a buffer. */
+/* A head's limit must be smaller: what lies behind cannot be reached in a buffer. */
 #define READ_HEAD_MAX 32768
 #define READ_STEP     16 /* bytes read between two checks of where the buffer ends */
 
 struct read_state {
 	struct __sk_buff *skb;
 	struct http_head *head;
-	__u32 at; /* of the next byte in the buffer */
+	__u32 from; /* where the bytes begin that read_byte() takes */
 	enum http_result result;
 };
 
-static long read_step(__u32 index, void *context)
+/* The offsets come from the loop's index: a count of our own would be followed value by value. */
+static long read_block(__u32 index, void *context)
 {
 	struct read_state *state = context;
-	struct http_head *head = state->head;
-	const __u8 *data = (const __u8 *)(long)state->skb->data;
 	const __u8 *end = (const __u8 *)(long)state->skb->data_end;
-	const __u8 *bytes = data + (state->at & (READ_HEAD_MAX - 1));
+	const __u8 *bytes = (const __u8 *)(long)state->skb->data;
 	__u32 i;
 
-	(void)index;
-	if (bytes + READ_STEP <= end) {
-		for (i = 0; i < READ_STEP; i++) {
-			state->result = http_head_byte(head, bytes[i]);
-			if (state->result != HTTP_MORE)
-				return 1;
-		}
-		state->at += READ_STEP;
-		return 0;
-	}
-	if (bytes + 1 > end)
+	bytes += (index * READ_STEP) & (READ_HEAD_MAX - 1);
+	if (bytes + READ_STEP > end)
 		return 1;
-	state->result = http_head_byte(head, *bytes);
-	state->at++;
+	for (i = 0; i < READ_STEP; i++) {
+		state->result = http_head_byte(state->head, bytes[i]);
+		if (state->result != HTTP_MORE)
+			return 1;
+	}
+	return 0;
+}
+
+static long read_byte(__u32 index, void *context)
+{
+	struct read_state *state = context;
+	const __u8 *end = (const __u8 *)(long)state->skb->data_end;
+	const __u8 *byte = (const __u8 *)(long)state->skb->data;
+
+	byte += (state->from + index) & (READ_HEAD_MAX - 1);
+	if (byte + 1 > end)
+		return 1;
+	state->result = http_head_byte(state->head, *byte);
 	return state->result != HTTP_MORE;
 }
 
@@ -49,13 +55,17 @@ static long read_step(__u32 index, void *context)
  *
  * head		was begun, with a limit of less than READ_HEAD_MAX
  *
- * Returns HTTP_MORE where the buffer ends before the head does; what else the parser said.
+ * Returns HTTP_MORE where the buffer ends before the head does, else what the parser said.
  */
 static __noinline enum http_result read_head(struct __sk_buff *skb, struct http_head *head)
 {
 	struct read_state state = { .skb = skb, .head = head, .result = HTTP_MORE };
 
-	bpf_loop(READ_HEAD_MAX / READ_STEP + READ_STEP, read_step, &state, 0);
+	bpf_loop(READ_HEAD_MAX / READ_STEP, read_block, &state, 0);
+	if (state.result != HTTP_MORE)
+		return state.result;
+	state.from = head->length;
+	bpf_loop(READ_STEP, read_byte, &state, 0);
 	return state.result;
 }
 
