@@ -233,15 +233,17 @@ static void *serve(void *argument)
 	return NULL;
 }
 
+/* On every address, of IPv4 and IPv6. */
 static int listen_on(int port)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_port = htons(port),
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int yes = 1;
+	struct sockaddr_in6 address = { .sin6_family = AF_INET6,
+					.sin6_port = htons(port),
+					.sin6_addr = IN6ADDR_ANY_INIT };
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int yes = 1, no = 0;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1024)) {
 		perror("listen");
 		exit(EXIT_FAILURE);

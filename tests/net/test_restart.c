@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The gate stands without its daemon: killed, stopped, restarted, and after a reboot. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+#include "http_client.h"
+
+#define MANY_KEYS	10000
+#define RESTART_BOUND	1000 /* milliseconds, with MANY_KEYS */
+#define KEYS_AN_ACCOUNT 10
+
+/* Wait until the hammer was answered so many times more. */
+static void more_answers(const struct hammer *hammer, uint64_t count)
+{
+	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+	uint64_t goal = hammer->tally->sent + count;
+
+	while (hammer->tally->sent < goal && monotonic_ms() < end_ms)
+		breathe();
+	assert_true(hammer->tally->sent >= goal);
+}
+
+static void expect_all_right(const struct hammer *hammer)
+{
+	assert_string_equal(hammer->tally->first_wrong, "");
+	assert_int_equal(hammer->tally->wrong, 0);
+	assert_int_equal(hammer->tally->closed, 0);
+}
+
+/* A small limit, a large one and a key that was never issued, on every third connection each. */
+static void killed_under_load(void **state)
+{
+	const struct application *application = *state;
+	struct key small = key_limited(300, 1000), large = key_limited(10000, 100000);
+	const char *texts[] = { small.text, large.text, unknown_key() };
+	struct hammer hammer = { .port = application->port,
+				 .target = "/killed",
+				 .keys = texts,
+				 .key_count = ARRAY_SIZE(texts),
+				 .processes = 2,
+				 .connections = 9,
+				 .pause_us = 1000 };
+	unsigned int small_minute, large_minute, day;
+
+	need_window_ms(20000);
+	hammer_start(&hammer);
+	more_answers(&hammer, 2000);
+	daemon_kill();
+	more_answers(&hammer, 4000);
+	daemon_start();
+	more_answers(&hammer, 2000);
+	daemon_kill();
+	daemon_start();
+	more_answers(&hammer, 1000);
+	hammer_stop(&hammer);
+	expect_all_right(&hammer);
+	assert_true(hammer.tally->unauthorized > 1000);
+	key_used(&small, &small_minute, &day);
+	assert_int_equal(small_minute, 300);
+	key_used(&large, &large_minute, &day);
+	assert_int_equal(hammer.tally->admitted, small_minute + large_minute);
+	expect_seen(application, "/killed", hammer.tally->admitted);
+}
+
+static void expect_remaining(struct client *client, const struct key *key, int remaining)
+{
+	struct response response;
+
+	client_ask(client, "GET", "/", key->text, "", &response);
+	expect_admitted(&response, 200);
+	assert_int_equal(header_number(&response, "X-RateLimit-Remaining"), remaining);
+}
+
+/* Request by request over one connection, the daemon ending both ways. */
+static void counts_go_on(void **state)
+{
+	const struct application *application = *state;
+	struct client *client = client_open(application->port);
+	struct key key = key_limited(12, 1000);
+	int remaining = 12;
+
+	need_window_ms(20000);
+	for (int round = 0; round < 3; round++) {
+		expect_remaining(client, &key, --remaining);
+		if (round % 2)
+			daemon_stop();
+		else
+			daemon_kill();
+		expect_remaining(client, &key, --remaining);
+		assert_int_equal(client_get(client, "/", NULL), 401);
+		assert_int_equal(client_get(client_open(application->port), "/", NULL), 401);
+		expect_remaining(client_open(application->port), &key, --remaining);
+		daemon_start();
+		expect_remaining(client, &key, --remaining);
+	}
+	assert_int_equal(client_get(client, "/", key.text), 429);
+}
+
+/* A key of before is edited and revoked by the daemon of after. */
+static void keys_go_on(void **state)
+{
+	struct client *client = client_open(applications[NGINX].port);
+	struct key key = key_limited(0, 0);
+
+	(void)state;
+	assert_int_equal(client_get(client, "/", key.text), 200);
+	daemon_kill();
+	daemon_start();
+	assert_int_equal(client_get(client, "/", key.text), 200);
+	key_revoke(&key);
+	assert_int_equal(client_get(client, "/", key.text), 401);
+	daemon_kill();
+	assert_int_equal(client_get(client, "/", key.text), 401);
+	daemon_start();
+	assert_int_equal(client_get(client, "/", key.text), 401);
+}
+
+/* No pins are left after a reboot, as after --remove; the count is of the store, saved each second. */
+static void reboot(void **state)
+{
+	struct key key = key_limited(100, 50);
+	unsigned int minute, day;
+
+	(void)state;
+	need_window_ms(20000);
+	for (int i = 0; i < 20; i++)
+		expect_remaining(client_open(applications[NGINX].port), &key, 49 - i);
+	sleep_until_ms(now_ms() + 1500);
+	daemon_kill();
+	close_all_clients();
+	assert_int_equal(daemon_remove(), 0);
+	daemon_start();
+	key_used(&key, &minute, &day);
+	assert_int_equal(day, 20);
+	expect_remaining(client_open(applications[NGINX].port), &key, 29);
+	daemon_stop();
+	assert_int_equal(daemon_remove(), 0);
+	daemon_start();
+	key_used(&key, &minute, &day);
+	assert_int_equal(day, 21);
+}
+
+/* Create so many keys; the first and the last are returned. */
+static void create_many(struct key *ret_first, struct key *ret_last)
+{
+	char account[32];
+
+	for (int i = 0; i < MANY_KEYS; i++) {
+		snprintf(account, sizeof(account), "many-%d", i / KEYS_AN_ACCOUNT);
+		*ret_last = key_create(&(struct key_options){
+			.account = account, .per_minute = 10000, .per_day = 100000 });
+		if (!i)
+			*ret_first = *ret_last;
+	}
+}
+
+static void use_daemon(bool release)
+{
+	daemon_stop();
+	daemon_release = release;
+	daemon_start();
+}
+
+/* Restart it, killed or told to stop, while both hammers are at it. */
+static void time_restarts(void)
+{
+	for (int i = 0; i < 4; i++) {
+		uint64_t took_ms;
+
+		if (i % 2)
+			daemon_stop();
+		else
+			daemon_kill();
+		took_ms = daemon_start();
+		printf("# restart with %d keys, %s build: %lu ms\n", MANY_KEYS,
+		       daemon_release ? "release" : "sanitized", took_ms);
+		assert_true(took_ms < RESTART_BOUND);
+	}
+}
+
+static void many_keys(void **state)
+{
+	char path[320];
+	struct key ends[2];
+	const char *good[] = { ends[0].text, ends[1].text };
+	const char *bad[] = { unknown_key() };
+	struct hammer admitted = { .port = applications[NGINX].port,
+				   .target = "/good",
+				   .keys = good,
+				   .key_count = 2,
+				   .processes = 1,
+				   .connections = 2,
+				   .pause_us = 2000 };
+	struct hammer refused = { .port = applications[NGINX].port,
+				  .target = "/bad",
+				  .keys = bad,
+				  .key_count = 1,
+				  .processes = 1,
+				  .connections = 2,
+				  .pause_us = 200 };
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/build/sluiced", stage.root);
+	use_daemon(!access(path, X_OK));
+	create_many(&ends[0], &ends[1]);
+	hammer_start(&admitted);
+	hammer_start(&refused);
+	time_restarts();
+	hammer_stop(&admitted);
+	hammer_stop(&refused);
+	use_daemon(false);
+	expect_all_right(&admitted);
+	expect_all_right(&refused);
+	assert_int_equal(admitted.tally->unauthorized, 0);
+	assert_int_equal(refused.tally->admitted, 0);
+	assert_true(refused.tally->unauthorized > 1000);
+	expect_seen(&applications[NGINX], "/bad", 0);
+}
+
+static const struct promise promises[] = {
+	{ "killed and restarted under load: nothing fails, nothing gets by", killed_under_load,
+	  EACH_APPLICATION },
+	{ "counts go on over every way to end and restart it", counts_go_on, EACH_APPLICATION },
+	{ "keys are edited and revoked by the next daemon", keys_go_on, ONCE },
+	{ "a day's count survives a reboot", reboot, ONCE },
+	{ "restarts in under a second with 10,000 keys and never opens", many_keys, ONCE },
+};
+
+int main(void)
+{
+	return run_promises(promises, ARRAY_SIZE(promises), WITH_DAEMON);
+}

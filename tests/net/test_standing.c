@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* How the gate goes up, stands and comes down. Each test starts and ends the daemon itself. */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "harness.h"
+#include "http_client.h"
+
+/* Down to nothing, whatever the test before left. */
+static void take_down(void)
+{
+	if (daemon_pid)
+		daemon_kill();
+	close_all_clients();
+	assert_int_equal(daemon_remove(), 0);
+}
+
+/* True where not one byte of an answer comes; the connection may end. */
+static bool gets_nothing(struct client *client, unsigned int ms)
+{
+	struct pollfd readable = { .fd = client->fd, .events = POLLIN };
+	char byte;
+
+	return poll(&readable, 1, ms) == 0 || recv(client->fd, &byte, 1, 0) <= 0;
+}
+
+static void established_before(void **state)
+{
+	const struct application *application = *state;
+	struct client *used = client_open(application->port), *fresh;
+	struct key key;
+
+	assert_int_equal(client_get(used, "/", NULL), 200);
+	fresh = client_open(application->port);
+	daemon_start();
+	key = key_limited(0, 0);
+	for (int i = 0; i < 2; i++) {
+		struct client *client = i ? fresh : used;
+
+		client_printf(client,
+			      "GET /before HTTP/1.1\r\nHost: api.test\r\n"
+			      "Authorization: Bearer %s\r\n\r\n",
+			      key.text);
+		assert_true(gets_nothing(client, 400));
+	}
+	assert_int_equal(client_get(client_open(application->port), "/", key.text), 200);
+	assert_int_equal(client_get(client_open(application->port), "/", NULL), 401);
+	expect_seen(application, "/before", 0);
+	take_down();
+}
+
+/* What its message says, with the daemon it was refused by still in force. */
+static void second_daemon(void **state)
+{
+	struct stage first = stage;
+	char log[128];
+	pid_t second;
+	int status;
+
+	(void)state;
+	daemon_start();
+	snprintf(log, sizeof(log), "%s/second.log", stage.folder);
+	snprintf(stage.state, sizeof(stage.state), "%s/second", stage.folder);
+	snprintf(stage.socket, sizeof(stage.socket), "%s/second.sock", stage.folder);
+	second = process_start(log, daemon_command());
+	stage = first;
+	status = process_stop(second, 0);
+	show_file(log);
+	assert_true(WIFEXITED(status));
+	assert_int_not_equal(WEXITSTATUS(status), 0);
+	assert_int_not_equal(WEXITSTATUS(status), ADDRESS_SANITIZER_EXIT);
+	assert_true(count_lines(log, stage.pins) > 0);
+	assert_int_equal(client_get(client_open(applications[NGINX].port), "/", NULL), 401);
+	key_limited(0, 0);
+	take_down();
+}
+
+static size_t entries(const char *folder)
+{
+	DIR *stream = opendir(folder);
+	struct dirent *entry;
+	size_t count = 0;
+
+	if (!stream)
+		return 0;
+	while ((entry = readdir(stream)))
+		count += entry->d_name[0] != '.';
+	closedir(stream);
+	return count;
+}
+
+static void removed(void **state)
+{
+	const struct application *application = *state;
+	struct client *open;
+	struct key key;
+
+	daemon_start();
+	key = key_limited(0, 0);
+	open = client_open(application->port);
+	assert_int_equal(client_get(open, "/", key.text), 200);
+	assert_true(entries(stage.pins) > 5);
+	/* Not under a running daemon. */
+	assert_int_not_equal(daemon_remove(), 0);
+	assert_int_equal(client_get(open, "/", key.text), 200);
+	daemon_stop();
+	assert_int_equal(client_get(open, "/", key.text), 200);
+	assert_int_equal(daemon_remove(), 0);
+	assert_int_equal(entries(stage.pins), 0);
+	assert_true(access(stage.pins, F_OK));
+	/* What was gated must not go on ungated. */
+	client_send(open, "GET /removed HTTP/1.1\r\nHost: a\r\n\r\n", 34);
+	assert_true(gets_nothing(open, 400));
+	expect_seen(application, "/removed", 0);
+	assert_int_equal(client_get(client_open(application->port), "/", NULL), 200);
+	take_down();
+}
+
+static void without_daemon(void **state)
+{
+	const struct application *application = *state;
+	struct client *client;
+	struct key key;
+
+	daemon_start();
+	key = key_limited(0, 0);
+	daemon_stop();
+	client = client_open(application->port);
+	assert_int_equal(client_get(client, "/", NULL), 401);
+	assert_int_equal(client_get(client, "/", key.text), 200);
+	take_down();
+}
+
+static void ipv6(void **state)
+{
+	struct sockaddr_in6 address = { .sin6_family = AF_INET6,
+					.sin6_port = htons(applications[THREADED_POLL].port),
+					.sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct client client = { .fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	struct key key;
+	int error;
+
+	(void)state;
+	daemon_start();
+	key = key_limited(0, 0);
+	error = connect(client.fd, (struct sockaddr *)&address, sizeof(address));
+	assert_int_equal(error, 0);
+	assert_int_equal(client_get(&client, "/", NULL), 401);
+	assert_int_equal(client_get(&client, "/", key.text), 200);
+	client_close(&client);
+	take_down();
+}
+
+/* An outgoing connection whose local port happens to be a protected one is no request. */
+static void outgoing(void **state)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(9001) };
+	struct sockaddr_in own = { .sin_family = AF_INET,
+				   .sin_port = htons(applications[NGINX].port) };
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), peer, yes = 1;
+	struct client client = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	char bytes[16] = "";
+
+	(void)state;
+	daemon_start();
+	inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+	inet_pton(AF_INET, "127.0.0.2", &own.sin_addr);
+	setsockopt(client.fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(bind(client.fd, (struct sockaddr *)&own, sizeof(own)), 0);
+	assert_int_equal(connect(client.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(peer >= 0);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(send(peer, "not a request\n", 14, 0), 14);
+		assert_int_equal(recv(client.fd, bytes, 14, MSG_WAITALL), 14);
+		assert_string_equal(bytes, "not a request\n");
+		assert_int_equal(send(client.fd, "nor an answer\n", 14, 0), 14);
+		assert_int_equal(recv(peer, bytes, 14, MSG_WAITALL), 14);
+	}
+	close(peer);
+	close(listener);
+	client_close(&client);
+	take_down();
+}
+
+/* One short life of a connection; how it goes and ends depends on its number. */
+static void short_life(const struct application *application, const char *key, int number)
+{
+	static const char half[] = "GET / HTTP/1.1\r\nHost: ap";
+	struct client client;
+	struct response response;
+
+	assert_int_equal(client_connect(&client, application->port), 0);
+	switch (number % 8) {
+	case 0: /* no byte at all */
+		break;
+	case 1:
+		client_ask(&client, "GET", "/", key, "Connection: close\r\n", &response);
+		break;
+	case 2:
+		client_ask(&client, "GET", "/", NULL, "Connection: close\r\n", &response);
+		break;
+	case 3:
+		client_get(&client, "/", NULL);
+		break;
+	case 4: /* RST in the middle of a head */
+		client_send(&client, half, sizeof(half) - 1);
+		client_abort(&client);
+		return;
+	case 5: /* RST before the answer is read */
+		client_printf(&client,
+			      "GET /large HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n",
+			      key);
+		client_abort(&client);
+		return;
+	case 6: /* FIN right behind a request to be refused */
+		client_printf(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+		break;
+	case 7: /* end in the middle of a body */
+		client_printf(&client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nxx");
+		break;
+	}
+	client_close(&client);
+}
+
+static void churn(void **state)
+{
+	enum { LIVES = 10000 };
+	uint64_t end_ms;
+	struct key key;
+
+	(void)state;
+	daemon_start();
+	key = key_limited(10000, 100000);
+	for (int i = 0; i < LIVES; i++) {
+		struct application *application = &applications[i / 8 % APPLICATIONS];
+
+		short_life(application->missing ? &applications[NGINX] : application, key.text, i);
+	}
+	end_ms = monotonic_ms() + PATIENCE_MS;
+	while (status_number("connections.open") && monotonic_ms() < end_ms)
+		breathe();
+	assert_int_equal(status_number("connections.open"), 0);
+	assert_true(status_number("counts.connectionsOpened") >= LIVES);
+	assert_int_equal(status_number("counts.connectionsOpened"),
+			 status_number("counts.connectionsClosed"));
+	take_down();
+}
+
+static const struct promise promises[] = {
+	{ "a connection from before the gate gets nothing through", established_before,
+	  EACH_APPLICATION },
+	{ "a second daemon on the same pins is refused, and told why", second_daemon, ONCE },
+	{ "--remove leaves no pin and no connection ungated", removed, EACH_APPLICATION },
+	{ "the gate stands when the daemon was stopped", without_daemon, EACH_APPLICATION },
+	{ "requests over IPv6 are gated", ipv6, ONCE },
+	{ "an outgoing connection from a protected port number is left alone", outgoing, ONCE },
+	{ "10,000 short connections leave no record behind", churn, ONCE },
+};
+
+int main(void)
+{
+	return run_promises(promises, ARRAY_SIZE(promises), BARE);
+}
