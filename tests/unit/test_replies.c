@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The gate's own answers, each read the way a client reads it. */
+#include "replies.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "util.h"
+
+/* What the contract says of each answer. */
+static const struct {
+	const char *status_line;
+	const char *code;
+	const char *text;
+	const char *challenge;
+} expected[REPLY_COUNT] = {
+	[REPLY_NO_KEY] = { "HTTP/1.1 401 Unauthorized", "UNAUTHORIZED",
+			   "Invalid or expired API key.", "Bearer realm=\"api\"" },
+	[REPLY_INVALID_KEY] = { "HTTP/1.1 401 Unauthorized", "UNAUTHORIZED",
+				"Invalid or expired API key.",
+				"Bearer realm=\"api\", error=\"invalid_token\"" },
+	[REPLY_RATE_LIMITED] = { "HTTP/1.1 429 Too Many Requests", "RATE_LIMITED",
+				 "Rate limit exceeded. Please try again later.", NULL },
+	[REPLY_BAD_REQUEST] = { "HTTP/1.1 400 Bad Request", "BAD_REQUEST", "Bad request.", NULL },
+	[REPLY_EXPECTATION] = { "HTTP/1.1 417 Expectation Failed", "EXPECTATION_FAILED",
+				"The Expect header is not supported.", NULL },
+	[REPLY_HEAD_TOO_LARGE] = { "HTTP/1.1 431 Request Header Fields Too Large",
+				   "HEADERS_TOO_LARGE", "Request headers are too large.", NULL },
+	[REPLY_VERSION] = { "HTTP/1.1 505 HTTP Version Not Supported", "VERSION_NOT_SUPPORTED",
+			    "HTTP version not supported.", NULL },
+};
+
+static const char *const connection_values[REPLY_CONNECTIONS] = { NULL, "keep-alive", "close" };
+
+static struct reply_template render(int reply, int connection)
+{
+	struct reply_template template;
+
+	assert_int_equal(reply_render(reply, connection, &template), 0);
+	return template;
+}
+
+/* The value of a header, without white space around it, or NULL; freed by the caller. */
+static char *header(const struct reply_template *template, const char *name)
+{
+	_cleanup_free_ char *head = strndup((const char *)template->bytes, template->head_length);
+	char wanted[64], *value, *found;
+	size_t length;
+
+	snprintf(wanted, sizeof(wanted), "\r\n%s:", name);
+	found = strstr(head, wanted);
+	if (!found)
+		return NULL;
+	assert_null(strstr(found + 1, wanted));
+	value = found + strlen(wanted);
+	value += strspn(value, " ");
+	length = strcspn(value, "\r");
+	return strndup(value, length);
+}
+
+static void check_header(const struct reply_template *template, const char *name, const char *value)
+{
+	_cleanup_free_ char *found = header(template, name);
+
+	if (value) {
+		assert_non_null(found);
+		assert_string_equal(found, value);
+	} else {
+		assert_null(found);
+	}
+}
+
+static void check_head(int reply, int connection)
+{
+	struct reply_template template = render(reply, connection);
+	size_t line_length = strlen(expected[reply].status_line);
+	char length[16];
+
+	assert_true(template.length <= REPLY_SIZE);
+	assert_memory_equal(template.bytes, expected[reply].status_line, line_length);
+	assert_memory_equal(template.bytes + line_length, "\r\n", 2);
+	assert_memory_equal(template.bytes + template.head_length - 4, "\r\n\r\n", 4);
+	assert_ptr_equal(memmem(template.bytes, template.length, "\r\n\r\n", 4),
+			 template.bytes + template.head_length - 4);
+
+	snprintf(length, sizeof(length), "%d", template.length - template.head_length);
+	check_header(&template, "Content-Length", length);
+	check_header(&template, "Content-Type", "application/json");
+	check_header(&template, "WWW-Authenticate", expected[reply].challenge);
+	check_header(&template, "Connection", connection_values[connection]);
+	check_header(&template, "X-RateLimit-Remaining", reply == REPLY_RATE_LIMITED ? "0" : NULL);
+}
+
+static void every_answer_has_the_head_of_the_contract(void **state)
+{
+	(void)state;
+	for (int reply = 0; reply < REPLY_COUNT; reply++) {
+		for (int connection = 0; connection < REPLY_CONNECTIONS; connection++)
+			check_head(reply, connection);
+	}
+}
+
+static void check_body(int reply, int connection)
+{
+	static const char *const order[] = { "error", "message", "code", "traceId" };
+	struct reply_template template = render(reply, connection);
+	json_t *body =
+		json_loadb((const char *)template.bytes + template.head_length,
+			   template.length - template.head_length, JSON_REJECT_DUPLICATES, NULL);
+	const char *name, *trace_id;
+	json_t *value;
+	size_t place = 0;
+
+	assert_non_null(body);
+	assert_int_equal(json_object_size(body), ARRAY_SIZE(order));
+	json_object_foreach(body, name, value) assert_string_equal(name, order[place++]);
+	assert_string_equal(json_string_value(json_object_get(body, "error")),
+			    expected[reply].text);
+	assert_string_equal(json_string_value(json_object_get(body, "message")),
+			    expected[reply].text);
+	assert_string_equal(json_string_value(json_object_get(body, "code")), expected[reply].code);
+	trace_id = json_string_value(json_object_get(body, "traceId"));
+	assert_memory_equal(trace_id, "req_", 4);
+	assert_int_equal(strlen(trace_id), 4 + TRACE_ID_SIZE);
+	json_decref(body);
+}
+
+static void every_body_is_json_with_its_four_members_in_order(void **state)
+{
+	(void)state;
+	for (int reply = 0; reply < REPLY_COUNT; reply++) {
+		for (int connection = 0; connection < REPLY_CONNECTIONS; connection++)
+			check_body(reply, connection);
+	}
+}
+
+static void the_trace_id_goes_where_its_place_is(void **state)
+{
+	(void)state;
+	for (int reply = 0; reply < REPLY_COUNT; reply++) {
+		struct reply_template template = render(reply, REPLY_IMPLICIT);
+		static const char tail[] = "\"traceId\":\"req_abcdefghijklmnopqrstuvwx\"}";
+
+		memcpy(template.bytes + template.trace_id_at, "abcdefghijklmnopqrstuvwx",
+		       TRACE_ID_SIZE);
+		assert_memory_equal(template.bytes + template.length - strlen(tail), tail,
+				    strlen(tail));
+	}
+}
+
+static void the_numbers_of_a_429_go_where_their_places_are(void **state)
+{
+	(void)state;
+	for (int connection = 0; connection < REPLY_CONNECTIONS; connection++) {
+		struct reply_template template = render(REPLY_RATE_LIMITED, connection);
+
+		memcpy(template.bytes + template.retry_after_at, "   42", REPLY_RETRY_AFTER_WIDTH);
+		memcpy(template.bytes + template.reset_at, "1767323045678", REPLY_RESET_WIDTH);
+		check_header(&template, "Retry-After", "42");
+		check_header(&template, "X-RateLimit-Reset", "1767323045678");
+
+		memcpy(template.bytes + template.retry_after_at, "86400", REPLY_RETRY_AFTER_WIDTH);
+		check_header(&template, "Retry-After", "86400");
+	}
+}
+
+static void other_answers_have_no_places_for_numbers(void **state)
+{
+	(void)state;
+	for (int reply = 0; reply < REPLY_COUNT; reply++) {
+		struct reply_template template = render(reply, REPLY_CLOSE);
+
+		if (reply == REPLY_RATE_LIMITED)
+			continue;
+		assert_int_equal(template.retry_after_at, 0);
+		assert_int_equal(template.reset_at, 0);
+		check_header(&template, "Retry-After", NULL);
+		check_header(&template, "X-RateLimit-Reset", NULL);
+	}
+}
+
+static void an_answer_that_is_not_there_is_not_rendered(void **state)
+{
+	struct reply_template template;
+
+	(void)state;
+	assert_int_equal(reply_render(REPLY_COUNT, REPLY_CLOSE, &template), -EINVAL);
+	assert_int_equal(reply_render(REPLY_NO_KEY, REPLY_CONNECTIONS, &template), -EINVAL);
+}
+
+/* The kernel side's place for answers. */
+static int puts_until_failure;
+static bool was_put[REPLY_COUNT][REPLY_CONNECTIONS];
+
+int kernel_put_reply(struct kernel *kernel, enum reply reply, enum reply_connection connection,
+		     const struct reply_template *template)
+{
+	(void)kernel;
+	if (puts_until_failure-- == 0)
+		return -EIO;
+	assert_true(template->length > 0);
+	was_put[reply][connection] = true;
+	return 0;
+}
+
+static void all_answers_are_put(void **state)
+{
+	(void)state;
+	memset(was_put, 0, sizeof(was_put));
+	puts_until_failure = -1;
+	assert_int_equal(replies_put(NULL), 0);
+	for (int reply = 0; reply < REPLY_COUNT; reply++) {
+		for (int connection = 0; connection < REPLY_CONNECTIONS; connection++)
+			assert_true(was_put[reply][connection]);
+	}
+}
+
+static void an_answer_that_cannot_be_put_is_reported(void **state)
+{
+	(void)state;
+	puts_until_failure = 5;
+	assert_int_equal(replies_put(NULL), -EIO);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_answer_has_the_head_of_the_contract),
+		cmocka_unit_test(every_body_is_json_with_its_four_members_in_order),
+		cmocka_unit_test(the_trace_id_goes_where_its_place_is),
+		cmocka_unit_test(the_numbers_of_a_429_go_where_their_places_are),
+		cmocka_unit_test(other_answers_have_no_places_for_numbers),
+		cmocka_unit_test(an_answer_that_is_not_there_is_not_rendered),
+		cmocka_unit_test(all_answers_are_put),
+		cmocka_unit_test(an_answer_that_cannot_be_put_is_reported),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
