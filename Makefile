@@ -16,7 +16,7 @@ BPFTOOL	   ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 PKG_CONFIG ?= pkg-config
 
 LIBRARIES := libbpf libsodium sqlite3 libmicrohttpd jansson inih
-WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+WARNINGS  := -Wall -Wextra -Werror -Wno-unused-parameter -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CPPFLAGS  += -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' -Ibuild -Ibpf -Iuser
 CFLAGS	  ?= -O2 -g
 CFLAGS	  += -std=gnu11 $(WARNINGS) -fstack-protector-strong

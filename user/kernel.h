@@ -104,6 +104,10 @@ uint32_t kernel_slots(const struct kernel *kernel);
  */
 struct key_usage *kernel_usage(struct kernel *kernel, uint32_t slot);
 
+/* Connections that are enrolled now, and how many there can be. */
+int kernel_read_open(struct kernel *kernel, uint64_t *ret_open);
+uint32_t kernel_max_connections(const struct kernel *kernel);
+
 /* Sum of all processors' counters, in the order of enum counter. */
 int kernel_read_counters(struct kernel *kernel, uint64_t ret_counters[COUNTER_COUNT]);
 

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What leaves a gated socket: the gate's own answers take the place of the requests that were
+ * refused, and the application's answers get their headers.
+ *
+ * A message may only grow where it is certain to be sent whole. Otherwise the kernel would send a
+ * part, and the application, told how much of *its* bytes went out, would write some of them twice.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "core.h"
+#include "follow.bpf.h"
+#include "maps.bpf.h"
+
+/* Bytes looked at in one piece; a piece that stands in one page is not copied. */
+#define WINDOW_SIZE 4096
+/* More windows than the largest message (17 fragments of 32 KiB) can need. */
+#define WINDOWS_MAX 1024
+/* Bytes of send buffer that must be free besides what is sent, for the kernel's own overhead. */
+#define SEND_SLACK 4096
+
+/*
+ * What an answer gets, with fixed-width places for the numbers: spaces before a value mean nothing
+ * (RFC 9110 5.5). Four digits are enough, since the most that can be left is 9,999.
+ */
+#define HEADERS		"X-RateLimit-Remaining:     0\r\nX-RateLimit-Reset: 0000000000000\r\n"
+#define HEADERS_LENGTH	(sizeof(HEADERS) - 1)
+#define REMAINING_AT	24
+#define REMAINING_WIDTH 4
+#define RESET_AT	49
+#define RESET_WIDTH	13
+
+/* One pass over a message. */
+struct walk {
+	struct sk_msg_md *msg;
+	struct conn *conn;
+	struct tcp_sock *tcp;
+	__u32 offset; /* of the next byte to look at */
+	__u32 window; /* offset of msg->data within the message */
+	__u32 event;  /* enum response_event that ended the window */
+	__u32 apply;  /* bytes to send before the rest is looked at again; 0: all */
+	__u32 failed;
+};
+
+/* Whether bytes more can be queued on the socket for certain. */
+static __always_inline bool fits(struct tcp_sock *tcp, __u32 bytes)
+{
+	struct sock *sk = (struct sock *)tcp;
+	__u32 unsent = tcp->write_seq - tcp->snd_nxt;
+	__u32 lowat = tcp->notsent_lowat;
+
+	if (lowat && unsent + bytes >= lowat)
+		return false;
+	return (__u64)sk->sk_wmem_queued + bytes + SEND_SLACK <= (__u64)sk->sk_sndbuf;
+}
+
+/* Write value in decimal at p, right-aligned in width places. The rest stays as it is. */
+static __always_inline void put_digits(__u8 *p, int width, __u64 value)
+{
+	for (int i = width - 1; i >= 0; i--) {
+		p[i] = '0' + value % 10;
+		value /= 10;
+		if (!value)
+			break;
+	}
+}
+
+/* Fill the place of a trace id: 24 characters of a-z0-9. */
+static __always_inline void put_trace_id(__u8 *p)
+{
+	for (int i = 0; i < TRACE_ID_SIZE; i += 6) {
+		__u32 random = bpf_get_prandom_u32();
+
+		for (int j = 0; j < 6; j++) {
+			__u32 digit = random % 36;
+
+			p[i + j] = digit < 26 ? 'a' + digit : '0' + digit - 26;
+			random /= 36;
+		}
+	}
+}
+
+struct answer {
+	struct sk_msg_md *msg;
+	const struct reply_template *template;
+};
+
+/* Copy eight bytes of the template, or what is left; a callback of bpf_loop(). */
+static long copy_word(__u32 index, struct answer *answer)
+{
+	__u8 *to = (void *)(long)answer->msg->data;
+	__u8 *end = (void *)(long)answer->msg->data_end;
+	const __u8 *from;
+
+	if (index >= REPLY_SIZE / 8)
+		return 1;
+	from = &answer->template->bytes[index * 8];
+	to += index * 8;
+	if (to + 8 <= end) {
+		__builtin_memcpy(to, from, 8);
+		return 0;
+	}
+	for (int i = 0; i < 8; i++) {
+		if (to + i + 1 > end)
+			break;
+		to[i] = from[i];
+	}
+	return 1;
+}
+
+/*
+ * A pointer to length bytes at offset at of the message's piece, NULL where they aren't in it. It is
+ * kept opaque to the compiler, so that what is used is the pointer that was checked.
+ */
+#define place(msg, at, length)                                                                     \
+	({                                                                                         \
+		__u8 *place_ = (void *)(long)(msg)->data + ((at) & (2 * WINDOW_SIZE - 1));         \
+		asm volatile("" : "+r"(place_));                                                   \
+		place_ + (length) > (__u8 *)(long)(msg)->data_end ? NULL : place_;                 \
+	})
+
+/*
+ * Write an answer over the length bytes at offset at, for which room was made, and send all up to
+ * its end. Every byte of the room is written, since what bpf_msg_push_data() gives is not zeroed.
+ *
+ * Returns false where that cannot be done; the message must be dropped then.
+ */
+static __noinline bool write_answer(struct sk_msg_md *msg, __u32 index, __u32 at, __u32 length,
+				    __u32 reset_minute)
+{
+	const struct reply_template *template = bpf_map_lookup_elem(&replies, &index);
+	struct answer answer = { .msg = msg, .template = template };
+	const struct settings *set;
+	__u64 now_ms, reset_ms, seconds;
+	__u32 zero = 0;
+	__u8 *p;
+
+	set = bpf_map_lookup_elem(&settings, &zero);
+	if (!template || !set || bpf_msg_pull_data(msg, at, at + length, 0))
+		return false;
+	bpf_loop((length + 7) / 8, copy_word, &answer, 0);
+
+	reset_ms = reset_minute * 60000ULL;
+	now_ms = realtime_ms(set);
+	seconds = reset_ms > now_ms ? (reset_ms - now_ms + 999) / 1000 : 1;
+	if (template->retry_after_at) {
+		p = place(msg, template->retry_after_at, REPLY_RETRY_AFTER_WIDTH);
+		if (!p)
+			return false;
+		put_digits(p, REPLY_RETRY_AFTER_WIDTH, seconds);
+	}
+	if (template->reset_at) {
+		p = place(msg, template->reset_at, REPLY_RESET_WIDTH);
+		if (!p)
+			return false;
+		put_digits(p, REPLY_RESET_WIDTH, reset_ms);
+	}
+	/* A HEAD request's answer ends before the body, in which the trace id stands. */
+	if (template->trace_id_at && template->trace_id_at + TRACE_ID_SIZE <= length) {
+		p = place(msg, template->trace_id_at, TRACE_ID_SIZE);
+		if (!p)
+			return false;
+		put_trace_id(p);
+	}
+	return true;
+}
+
+/* Bytes of an answer; 0 where there is no such answer. */
+static __always_inline __u32 answer_length(__u32 index, bool head_only)
+{
+	const struct reply_template *template = bpf_map_lookup_elem(&replies, &index);
+
+	if (!template)
+		return 0;
+	return head_only ? template->head_length : template->length;
+}
+
+/* Make the message length bytes long. */
+static __always_inline long resize(struct sk_msg_md *msg, __u32 length)
+{
+	if (msg->size < length)
+		return bpf_msg_push_data(msg, msg->size, length - msg->size, 0);
+	if (msg->size > length)
+		return bpf_msg_pop_data(msg, length, msg->size - length, 0);
+	return 0;
+}
+
+/*
+ * The connection ends with this answer, which goes out behind the first `at` bytes of the message.
+ *
+ * One byte is left behind it. The kernel runs the program again for that byte, gets SK_DROP, and
+ * hands the socket an error: the application closes it, and the client gets the whole answer and
+ * then a clean end-of-file. Nobody but the application can close its socket in that way.
+ */
+static __noinline int answer_and_close(struct sk_msg_md *msg, struct conn *conn,
+				       struct tcp_sock *tcp, __u32 at)
+{
+	__u32 length = answer_length(conn->closing_reply, conn->closing_head_only);
+
+	conn->closing = CLOSING_SENT;
+	if (!length || !fits(tcp, at + length))
+		return SK_DROP;
+	if (resize(msg, at + length + 1))
+		return SK_DROP;
+	if (!write_answer(msg, conn->closing_reply, at, length, conn->closing_reset_minute))
+		return SK_DROP;
+	conn->egress_seq += length;
+	bpf_msg_apply_bytes(msg, at + length);
+	return SK_PASS;
+}
+
+/* A refused request on its way out: its answer takes its place, and the connection goes on. */
+static __noinline int answer_ticket(struct sk_msg_md *msg, struct conn *conn, struct tcp_sock *tcp,
+				    struct ticket *ticket)
+{
+	__u32 index = ticket->reply;
+	__u32 length = answer_length(index, ticket->head_only);
+
+	conn->tickets--;
+	/*
+	 * Sent back unreplaced, the client would get its own request. Dropped, the kernel ends the
+	 * connection: worse than an answer, better than a wrong one.
+	 */
+	if (!length || !fits(tcp, length) || resize(msg, length) ||
+	    !write_answer(msg, index, 0, length, ticket->reset_minute)) {
+		conn->closing = CLOSING_SENT;
+		conn->ingress = INGRESS_CLOSED;
+		count(COUNTER_DISCARDED);
+		return SK_DROP;
+	}
+	conn->written = 1;
+	conn->egress_seq = tcp->write_seq + length;
+	return SK_PASS;
+}
+
+/* Whether the message is a refused request on its way out, and what is to be answered. */
+static __always_inline bool read_ticket(struct sk_msg_md *msg, struct ticket *ret_ticket)
+{
+	const struct settings *set;
+	struct ticket *ticket;
+	__u32 zero = 0;
+
+	if (msg->size < sizeof(*ticket) || bpf_msg_pull_data(msg, 0, sizeof(*ticket), 0))
+		return false;
+	ticket = (struct ticket *)place(msg, 0, sizeof(*ticket));
+	set = bpf_map_lookup_elem(&settings, &zero);
+	if (!ticket || !set || ticket->secret != set->ticket)
+		return false;
+	*ret_ticket = *ticket;
+	return true;
+}
+
+/*
+ * Insert the two headers at walk->offset, behind the answer's status line. Where the whole message
+ * may not fit, its bytes up to the headers' end are sent first, and the rest as a message of its
+ * own, which does not grow.
+ */
+static __noinline long insert_headers(struct walk *walk)
+{
+	struct sk_msg_md *msg = walk->msg;
+	__u32 at = walk->offset, end = at + HEADERS_LENGTH;
+	bool small;
+	__u8 *p;
+
+	if (!fits(walk->tcp, end) || bpf_msg_push_data(msg, at, HEADERS_LENGTH, 0)) {
+		count(COUNTER_ANSWERS_PLAIN);
+		return 0;
+	}
+	if (!fits(walk->tcp, msg->size))
+		walk->apply = end;
+	walk->failed = 1;
+	/* In one piece while it is small: each piece of a message is a TCP segment of its own. */
+	small = msg->size <= WINDOW_SIZE;
+	if (bpf_msg_pull_data(msg, small ? 0 : at, small ? msg->size : end, 0))
+		return 1;
+	p = place(msg, small ? at : 0, HEADERS_LENGTH);
+	if (!p)
+		return 1;
+	__builtin_memcpy(p, HEADERS, HEADERS_LENGTH);
+	put_digits(p + REMAINING_AT, REMAINING_WIDTH, walk->conn->remaining);
+	put_digits(p + RESET_AT, RESET_WIDTH, walk->conn->reset_ms);
+	walk->failed = 0;
+	walk->offset = end;
+	return walk->apply != 0;
+}
+
+/* Look at one byte of the window; a callback of bpf_loop(). */
+static long look_at_byte(__u32 index, struct walk *walk)
+{
+	__u8 *p = place(walk->msg, walk->offset - walk->window, 1);
+
+	if (!p)
+		return 1;
+	walk->offset++;
+	walk->event = response_byte(&walk->conn->response, *p);
+	return walk->event != RESPONSE_MORE;
+}
+
+/* What follows from what was just read of an answer. Returns nonzero where the pass is over. */
+static __always_inline long on_event(struct walk *walk)
+{
+	struct conn *conn = walk->conn;
+
+	switch (walk->event) {
+	case RESPONSE_STATUS:
+		return insert_headers(walk);
+	case RESPONSE_END:
+		conn->answer_due = 0;
+		return 1;
+	case RESPONSE_UNTIL_CLOSE:
+	case RESPONSE_SWITCHED:
+		conn->response.skip = ~0ULL;
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/* Look at one window of the message, or skip a body; a callback of bpf_loop(). */
+static long look_at_window(__u32 index, struct walk *walk)
+{
+	struct sk_msg_md *msg = walk->msg;
+	struct response *response = &walk->conn->response;
+	__u32 left = msg->size - walk->offset;
+
+	if (walk->offset >= msg->size)
+		return 1;
+	if (response->skip) {
+		if (response->skip > left) {
+			if (response->skip != ~0ULL)
+				response->skip -= left;
+			walk->offset = msg->size;
+			return 1;
+		}
+		walk->offset += response->skip;
+		response->skip = 0;
+		walk->event = response_skipped(response);
+		return on_event(walk);
+	}
+	if (left > WINDOW_SIZE)
+		left = WINDOW_SIZE;
+	if (bpf_msg_pull_data(msg, walk->offset, walk->offset + left, 0)) {
+		response->skip = ~0ULL;
+		return 1;
+	}
+	walk->window = walk->offset;
+	walk->event = RESPONSE_MORE;
+	bpf_loop(left, look_at_byte, walk, 0);
+	return on_event(walk);
+}
+
+/* The application writes: follow its answer, and give it its headers. */
+static __always_inline int application_writes(struct sk_msg_md *msg, struct conn *conn,
+					      struct tcp_sock *tcp)
+{
+	__u32 again = follow_stream(conn, tcp->write_seq);
+	struct walk walk = { .msg = msg, .conn = conn, .tcp = tcp, .offset = again };
+
+	if (again >= msg->size)
+		return SK_PASS;
+	if (conn->answer_due)
+		bpf_loop(WINDOWS_MAX, look_at_window, &walk, 0);
+	if (walk.failed) {
+		/* It has grown by bytes that nobody wrote. */
+		conn->closing = CLOSING_SENT;
+		conn->ingress = INGRESS_CLOSED;
+		count(COUNTER_DISCARDED);
+		return SK_DROP;
+	}
+	if (walk.apply) {
+		conn->egress_seq = tcp->write_seq + walk.apply;
+		bpf_msg_apply_bytes(msg, walk.apply);
+		return SK_PASS;
+	}
+	conn->egress_seq = tcp->write_seq + msg->size;
+	if (walk.offset < msg->size && !conn->answer_due)
+		/* It writes what no request asked for; what that is an answer to is unknown. */
+		conn->ingress = INGRESS_CLOSED;
+	else if (!conn->answer_due && conn->closing == CLOSING_DUE)
+		return answer_and_close(msg, conn, tcp, msg->size);
+	return SK_PASS;
+}
+
+SEC("sk_msg")
+int sluice_message(struct sk_msg_md *msg)
+{
+	struct bpf_sock *sk = msg->sk;
+	struct socket_mark *mark;
+	struct ticket ticket;
+	struct tcp_sock *tcp;
+	struct conn *conn;
+
+	if (!sk)
+		return SK_DROP;
+	mark = bpf_sk_storage_get(&marks, sk, 0, 0);
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!mark || !tcp)
+		return SK_DROP;
+	conn = bpf_map_lookup_elem(&conns, &mark->cookie);
+	/* Its record is gone, so it was reset: nobody is left to read this. */
+	if (!conn)
+		return SK_DROP;
+	if (conn->tickets && read_ticket(msg, &ticket))
+		return answer_ticket(msg, conn, tcp, &ticket);
+	if (conn->closing == CLOSING_SENT)
+		return SK_DROP;
+	if (conn->closing == CLOSING_DUE && !conn->answer_due && !conn->tickets) {
+		conn->egress_seq = tcp->write_seq;
+		return answer_and_close(msg, conn, tcp, 0);
+	}
+	return application_writes(msg, conn, tcp);
+}
+
+/* Attached to the sockhash and copied into every socket; what it calls can be replaced. */
+SEC("sk_msg")
+int sluice_egress(struct sk_msg_md *msg)
+{
+	bpf_tail_call(msg, &message_program, 0);
+	/* No program to follow the answer with: what would come after it could not be judged. */
+	return SK_DROP;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

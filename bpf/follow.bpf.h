@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Where a connection's answers stand in its TCP stream.
+ *
+ * Messages cannot simply be counted: the kernel may send a part of one and have the application
+ * write the rest again, and it does not run the message program for what is written next. So the
+ * record holds the sequence number up to which answers were looked at, and is brought up to date
+ * with the socket's own before it is used.
+ */
+#ifndef SLUICE_FOLLOW_BPF_H
+#define SLUICE_FOLLOW_BPF_H
+
+#include "conn.bpf.h"
+#include "kernel.bpf.h"
+
+/*
+ * Bytes were written that no program saw. Within a body they count as body; anywhere else it is no
+ * longer known where the answer ends, so that nothing can follow it on this connection.
+ */
+static __always_inline void follow_unseen(struct conn *conn, __u64 bytes)
+{
+	struct response *response = &conn->response;
+
+	if (!conn->answer_due) {
+		conn->ingress = INGRESS_CLOSED;
+		return;
+	}
+	if (bytes < response->skip) {
+		if (response->skip != ~0ULL)
+			response->skip -= bytes;
+		return;
+	}
+	if (bytes == response->skip) {
+		response->skip = 0;
+		if (response_skipped(response) == RESPONSE_END)
+			conn->answer_due = 0;
+		return;
+	}
+	response->skip = ~0ULL;
+}
+
+/*
+ * Bring the record up to the socket's position.
+ *
+ * Returns the bytes from write_seq on that were looked at already and will be written again; 0
+ * where the record and the stream agree.
+ */
+static __always_inline __u32 follow_stream(struct conn *conn, __u32 write_seq)
+{
+	__s32 ahead = conn->egress_seq - write_seq;
+
+	if (!conn->written) {
+		conn->written = 1;
+		conn->egress_seq = write_seq;
+		return 0;
+	}
+	if (ahead >= 0)
+		return ahead;
+	follow_unseen(conn, -(__s64)ahead);
+	conn->egress_seq = write_seq;
+	return 0;
+}
+
+/* True while the application owes an answer, or has not yet written all of it. */
+static __always_inline bool answer_running(struct conn *conn, struct tcp_sock *tcp)
+{
+	return follow_stream(conn, tcp->write_seq) || conn->answer_due;
+}
+
+#endif

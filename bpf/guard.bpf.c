@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Which sockets are gated, and that no other gets a byte.
+ *
+ * sluice_enrol puts each connection to a protected port into the sockhash. sluice_guard lets no
+ * payload reach one that is not there, whatever the reason, and turns away at the handshake what
+ * could not be enrolled afterwards.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+
+#define GUARD_PASS 1
+#define GUARD_DROP 0
+
+/* Size of `conns`, known when it is made. */
+const volatile __u32 max_connections = 1;
+
+/*
+ * Connections that may still be made when handshakes begin to be turned away: those that are
+ * between their SYN and their enrolment on all processors.
+ */
+#define CONNECTIONS_RESERVE 256
+
+#define IPV6_EXTENSIONS_MAX 4
+
+/* What a record is when its connection is made: zero. */
+static const struct conn fresh_conn;
+
+static __always_inline __u64 *open_count(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&open_conns, &zero);
+}
+
+static __always_inline void count_open(__s64 change)
+{
+	__u64 *open = open_count();
+
+	if (open)
+		__sync_fetch_and_add(open, change);
+}
+
+/* --- enrolment ------------------------------------------------------------------------------- */
+
+static __always_inline void enrol(struct bpf_sock_ops *ops, const struct gate *gate)
+{
+	__u64 cookie = bpf_get_socket_cookie(ops);
+	struct socket_mark mark = { .cookie = cookie, .state = MARK_ENROLLED };
+	struct bpf_sock *sk = ops->sk;
+	struct conn *conn;
+
+	if (!sk || bpf_map_update_elem(&conns, &cookie, &fresh_conn, BPF_NOEXIST))
+		goto out_failed;
+	conn = bpf_map_lookup_elem(&conns, &cookie);
+	if (!conn)
+		goto out_failed;
+	conn->gate = *gate;
+	/* The mark is what the guard looks for, so it comes last. */
+	if (bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG) ||
+	    bpf_sock_hash_update(ops, &socks, &cookie, BPF_NOEXIST))
+		goto out_remove;
+	if (!bpf_sk_storage_get(&marks, sk, &mark, BPF_SK_STORAGE_GET_F_CREATE))
+		goto out_remove;
+	count_open(1);
+	count(COUNTER_CONNECTIONS_OPENED);
+	return;
+
+out_remove:
+	bpf_map_delete_elem(&conns, &cookie);
+out_failed:
+	/* Unmarked: the guard keeps every byte from it. */
+	count(COUNTER_ENROL_FAILED);
+}
+
+static __always_inline void forget(struct bpf_sock_ops *ops)
+{
+	__u64 cookie = bpf_get_socket_cookie(ops);
+
+	if (bpf_map_delete_elem(&conns, &cookie))
+		return;
+	count_open(-1);
+	count(COUNTER_CONNECTIONS_CLOSED);
+}
+
+SEC("sockops")
+int sluice_enrol(struct bpf_sock_ops *ops)
+{
+	struct socket_mark not_ours = { .state = MARK_NOT_OURS };
+	struct gate_key key = { .port = ops->local_port };
+	struct bpf_sock *sk = ops->sk;
+	const struct gate *gate;
+
+	if (ops->op == BPF_SOCK_OPS_STATE_CB) {
+		if (ops->args[1] == BPF_TCP_CLOSE)
+			forget(ops);
+		return 1;
+	}
+	if (ops->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB &&
+	    ops->op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
+		return 1;
+	key.netns_cookie = bpf_get_netns_cookie(ops);
+	gate = bpf_map_lookup_elem(&gates, &key);
+	if (!gate || !sk)
+		return 1;
+	if (ops->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+		enrol(ops, gate);
+	else
+		bpf_sk_storage_get(&marks, sk, &not_ours, BPF_SK_STORAGE_GET_F_CREATE);
+	return 1;
+}
+
+/* --- the guard ------------------------------------------------------------------------------- */
+
+/* Offset of the TCP header, negative where it is not found. */
+static __always_inline int tcp_offset(struct __sk_buff *skb)
+{
+	struct ipv6hdr ip6;
+	struct iphdr ip;
+	int offset = sizeof(ip6);
+	__u8 next, extension[2];
+
+	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
+		return -1;
+	if (ip.version == 4)
+		return ip.ihl * 4;
+	if (bpf_skb_load_bytes(skb, 0, &ip6, sizeof(ip6)))
+		return -1;
+	next = ip6.nexthdr;
+	for (int i = 0; i < IPV6_EXTENSIONS_MAX && next != IPPROTO_TCP; i++) {
+		if (bpf_skb_load_bytes(skb, offset, extension, sizeof(extension)))
+			return -1;
+		next = extension[0];
+		offset += (extension[1] + 1) * 8;
+	}
+	return next == IPPROTO_TCP ? offset : -1;
+}
+
+/* Whether there is payload, and whether it is a SYN. What can't be read counts as payload. */
+static __always_inline bool has_payload(struct __sk_buff *skb, bool *ret_syn)
+{
+	int offset = tcp_offset(skb);
+	struct tcphdr tcp;
+
+	*ret_syn = false;
+	if (offset < 0 || bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)))
+		return true;
+	*ret_syn = tcp.syn;
+	return skb->len > (__u32)offset + tcp.doff * 4;
+}
+
+/*
+ * A packet for a listening socket: data in it reaches the new connection without passing here
+ * again. So what could not be enrolled is turned away now; the client tries again.
+ */
+static __always_inline int guard_handshake(struct __sk_buff *skb)
+{
+	__u64 *open = open_count();
+	bool syn, payload = has_payload(skb, &syn);
+
+	/* Data in a SYN (TCP Fast Open) is in the receive queue before any verdict. */
+	if (open && *open + CONNECTIONS_RESERVE < max_connections && !(syn && payload))
+		return GUARD_PASS;
+	count(COUNTER_GUARD_REFUSED);
+	return GUARD_DROP;
+}
+
+SEC("cgroup_skb/ingress")
+int sluice_guard(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct gate_key key = {};
+	struct tcp_sock *tcp;
+	bool syn;
+
+	if (!sk)
+		return GUARD_PASS;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol != IPPROTO_TCP)
+		return GUARD_PASS;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp)
+		return GUARD_PASS;
+	key.port = sk->src_port;
+	key.netns_cookie = ((struct sock *)tcp)->__sk_common.skc_net.net->net_cookie;
+	if (!bpf_map_lookup_elem(&gates, &key))
+		return GUARD_PASS;
+	if (sk->state == BPF_TCP_LISTEN)
+		return guard_handshake(skb);
+	if (bpf_sk_storage_get(&marks, sk, 0, 0) || !has_payload(skb, &syn))
+		return GUARD_PASS;
+	count(COUNTER_GUARD_DROPPED);
+	return GUARD_DROP;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

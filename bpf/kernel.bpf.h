@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The few fields of the kernel's own structs that programs read. Declared by hand and relocated at
+ * load time against the running kernel's BTF, so that no generated header is needed.
+ *
+ * They give what no helper gives on all kernels: where the next byte of an answer will stand in
+ * the TCP stream, whether it will fit, and the network namespace of a socket.
+ */
+#ifndef SLUICE_KERNEL_BPF_H
+#define SLUICE_KERNEL_BPF_H
+
+#include <linux/types.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct net {
+	__u64 net_cookie;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct sock_common {
+	possible_net_t skc_net;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	int sk_wmem_queued; /* bytes */
+	int sk_sndbuf;	    /* bytes */
+};
+
+struct tcp_sock {
+	__u32 write_seq; /* sequence number after the last byte the application wrote */
+	__u32 snd_nxt;	 /* sequence number after the last byte handed to the network */
+	__u32 notsent_lowat;
+};
+
+#pragma clang attribute pop
+
+#endif

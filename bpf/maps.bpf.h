@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map of the gate. All are pinned by their name below the pin folder and outlive the daemon.
+ * Sizes given as 1 are settings, written by the daemon before it loads.
+ *
+ * Definitions are weak, because each program file includes them and the linker keeps one.
+ */
+#ifndef SLUICE_MAPS_BPF_H
+#define SLUICE_MAPS_BPF_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi.h"
+#include "conn.bpf.h"
+
+/* What is protected, and how. Written by the daemon. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct gate_key);
+	__type(value, struct gate);
+} gates SEC(".maps") __weak;
+
+/* What every program needs to know. Written by the daemon. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct settings);
+} settings SEC(".maps") __weak;
+
+/* Keys in force. Written by the daemon. Not preallocated: memory is taken by the keys there are. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct key_digest);
+	__type(value, struct key_policy);
+} keys SEC(".maps") __weak;
+
+/* What was used of each key's limits. Written by the programs; never evicts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct key_usage);
+} usage SEC(".maps") __weak;
+
+/*
+ * Connections by socket cookie. Preallocated: a connection must never go ungated because memory
+ * was short at the moment it was made.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct conn);
+} conns SEC(".maps") __weak;
+
+/* How many of them there are. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} open_conns SEC(".maps") __weak;
+
+/* Enrolled sockets by cookie. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, __u64);
+} socks SEC(".maps") __weak;
+
+/* What the gate knows of a socket, where only the socket is at hand. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct socket_mark);
+} marks SEC(".maps") __weak;
+
+/* The gate's own answers. Written by the daemon. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, REPLY_COUNT *REPLY_CONNECTIONS);
+	__type(key, __u32);
+	__type(value, struct reply_template);
+} replies SEC(".maps") __weak;
+
+/* Everything counted, by enum counter. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNTER_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps") __weak;
+
+/*
+ * The programs behind the two dispatchers, at index 0. Sockets keep for their life the program they
+ * were enrolled with; replacing an entry here reaches those that are open, too.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} verdict_program SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} message_program SEC(".maps") __weak;
+
+/*
+ * Atomic although per processor: a program in process context can be interrupted by another on the
+ * same processor.
+ */
+static __always_inline void count(enum counter counter)
+{
+	__u32 index = counter;
+	__u64 *value = bpf_map_lookup_elem(&counters, &index);
+
+	if (value)
+		__sync_fetch_and_add(value, 1);
+}
+
+/* Milliseconds since the epoch: no helper gives CLOCK_REALTIME, but CLOCK_TAI is a fixed step away. */
+static __always_inline __u64 realtime_ms(const struct settings *set)
+{
+	return (bpf_ktime_get_tai_ns() - set->tai_offset_ns) / 1000000;
+}
+
+#endif

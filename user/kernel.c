@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "cgroup.h"
+#include "kernel_handle.h"
+#include "sockets.h"
+
+/* What a kernel call means to the one who started the daemon. */
+#define NEEDS "Sluice needs root, a kernel of 6.1 or newer with BTF, and a bpffs; "
+
+/* Write a sentence for the user, and give the error back. */
+__attribute__((format(printf, 4, 5))) static int explain(int error, char *why, size_t size,
+							 const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(why, size, format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+/* libbpf's own messages are for its developers; ours go through `why`. */
+static int be_quiet(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	if (level == LIBBPF_WARN && getenv("SLUICE_DEBUG_BPF"))
+		return vfprintf(stderr, format, arguments);
+	return 0;
+}
+
+static int pin_path(const struct kernel *kernel, const char *name, char *ret_path, size_t size)
+{
+	int length = snprintf(ret_path, size, "%s/%s", kernel->pin_folder, name);
+
+	return length < 0 || (size_t)length >= size ? -ENAMETOOLONG : 0;
+}
+
+static bool is_pinned(const struct kernel *kernel, const char *name)
+{
+	char path[PATH_MAX];
+
+	return !pin_path(kernel, name, path, sizeof(path)) && !access(path, F_OK);
+}
+
+/* Whether a map is a table of maps.bpf.h, and so pinned, rather than a section of the programs. */
+static bool is_table(const struct bpf_map *map)
+{
+	return !strchr(bpf_map__name(map), '.');
+}
+
+/* --- the pin folder -------------------------------------------------------------------------- */
+
+/* Make the folder and lock it: one daemon a folder, since it is the maps' only writer. */
+static int lock_folder(struct kernel *kernel, char *why, size_t size)
+{
+	struct statfs filesystem;
+
+	if (mkdir(kernel->pin_folder, 0700) && errno != EEXIST)
+		return explain(-errno, why, size,
+			       "Cannot make the pin folder %s: %s. " NEEDS
+			       "try: mount -t bpf bpf /sys/fs/bpf",
+			       kernel->pin_folder, strerror(errno));
+	kernel->folder_fd = open(kernel->pin_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (kernel->folder_fd < 0)
+		return explain(-errno, why, size, "Cannot open the pin folder %s: %s.",
+			       kernel->pin_folder, strerror(errno));
+	if (fstatfs(kernel->folder_fd, &filesystem) || filesystem.f_type != BPF_FS_MAGIC) {
+		rmdir(kernel->pin_folder);
+		return explain(
+			-ENOTSUP, why, size,
+			"The pin folder %s is not on a bpffs, so the gate could not outlive the "
+			"daemon. Mount one there (mount -t bpf bpf /sys/fs/bpf) or name another "
+			"with --pin.",
+			kernel->pin_folder);
+	}
+	if (flock(kernel->folder_fd, LOCK_EX | LOCK_NB))
+		return explain(
+			-EBUSY, why, size,
+			"Another sluiced holds the pin folder %s. Stop it, or give this one a "
+			"folder of its own with --pin.",
+			kernel->pin_folder);
+	return 0;
+}
+
+/*
+ * Remove pins that never came into force: a daemon that ended while it set up left some. Nothing
+ * is enforced while the links are not pinned.
+ */
+static int remove_leftovers(struct kernel *kernel)
+{
+	struct bpf_map *map;
+	char path[PATH_MAX];
+
+	bpf_object__for_each_map(map, kernel->programs->obj)
+	{
+		if (!is_table(map) || pin_path(kernel, bpf_map__name(map), path, sizeof(path)))
+			continue;
+		if (unlink(path) && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Sizes of maps that exist already win: what is in them is worth more than another size. */
+static void keep_pinned_size(struct kernel *kernel, struct bpf_map *map)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+	char path[PATH_MAX];
+	int fd;
+
+	if (pin_path(kernel, bpf_map__name(map), path, sizeof(path)))
+		return;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &size))
+		bpf_map__set_max_entries(map, info.max_entries);
+	close(fd);
+}
+
+/* Name every map's pin, so that loading takes over what is there and pins what is not. */
+static int prepare_maps(struct kernel *kernel, const struct kernel_options *options)
+{
+	struct sluice_bpf *programs = kernel->programs;
+	struct bpf_map *map;
+	char path[PATH_MAX];
+	int r;
+
+	bpf_map__set_max_entries(programs->maps.keys, options->max_keys);
+	bpf_map__set_max_entries(programs->maps.usage, options->max_keys);
+	bpf_map__set_max_entries(programs->maps.conns, options->max_connections);
+	bpf_map__set_max_entries(programs->maps.socks, options->max_connections);
+	bpf_object__for_each_map(map, programs->obj)
+	{
+		if (!is_table(map))
+			continue;
+		r = pin_path(kernel, bpf_map__name(map), path, sizeof(path));
+		if (!r)
+			r = bpf_map__set_pin_path(map, path);
+		if (r)
+			return r;
+		keep_pinned_size(kernel, map);
+	}
+	kernel->max_connections = bpf_map__max_entries(programs->maps.conns);
+	kernel->slots = bpf_map__max_entries(programs->maps.usage);
+	programs->rodata->max_connections = kernel->max_connections;
+	return 0;
+}
+
+/* --- programs -------------------------------------------------------------------------------- */
+
+/* Put a program behind its dispatcher; open connections use it from their next buffer on. */
+static int put_program(struct bpf_map *programs, struct bpf_program *program)
+{
+	__u32 zero = 0;
+	int fd = bpf_program__fd(program);
+
+	return bpf_map_update_elem(bpf_map__fd(programs), &zero, &fd, BPF_ANY) ? -errno : 0;
+}
+
+/*
+ * Put the verdict and the message program in place. The dispatchers are attached once for the life
+ * of the sockhash, both before the first socket is in it.
+ */
+static int put_programs(struct kernel *kernel)
+{
+	struct sluice_bpf *p = kernel->programs;
+	int socks = bpf_map__fd(p->maps.socks);
+	int r;
+
+	r = put_program(p->maps.verdict_program, p->progs.sluice_verdict);
+	if (!r)
+		r = put_program(p->maps.message_program, p->progs.sluice_message);
+	if (r || kernel->taken_over)
+		return r;
+	if (bpf_prog_attach(bpf_program__fd(p->progs.sluice_egress), socks, BPF_SK_MSG_VERDICT,
+			    0) ||
+	    bpf_prog_attach(bpf_program__fd(p->progs.sluice_ingress), socks, BPF_SK_SKB_VERDICT, 0))
+		return -errno;
+	return 0;
+}
+
+static int load(struct kernel *kernel, const struct kernel_options *options, char *why, size_t size)
+{
+	int r;
+
+	kernel->programs = sluice_bpf__open();
+	if (!kernel->programs)
+		return explain(-errno, why, size, "Cannot open the BPF programs: %s.",
+			       strerror(errno));
+	kernel->taken_over = is_pinned(kernel, "link_guard") && is_pinned(kernel, "link_enrol");
+	if (!kernel->taken_over) {
+		r = remove_leftovers(kernel);
+		if (r)
+			return explain(r, why, size, "Cannot clear the pin folder %s: %s.",
+				       kernel->pin_folder, strerror(-r));
+	}
+	r = prepare_maps(kernel, options);
+	if (!r)
+		r = sluice_bpf__load(kernel->programs);
+	if (r && kernel->taken_over)
+		return explain(
+			-ESTALE, why, size,
+			"The maps in %s were made by another version of Sluice, and this one "
+			"cannot read them (%s). They go on enforcing. To start afresh, run: "
+			"sluiced --remove --pin %s",
+			kernel->pin_folder, strerror(-r), kernel->pin_folder);
+	if (r)
+		return explain(-ENOTSUP, why, size,
+			       "The kernel does not take the BPF programs: %s. " NEEDS
+			       "SLUICE_DEBUG_BPF=1 shows what it says.",
+			       strerror(-r));
+	r = put_programs(kernel);
+	if (r)
+		return explain(r, why, size, "Cannot put the BPF programs in place: %s.",
+			       strerror(-r));
+	return 0;
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static int read_netns_cookie(uint64_t *ret_cookie)
+{
+	socklen_t length = sizeof(*ret_cookie);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret_cookie, &length))
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+static int map_usage(struct kernel *kernel)
+{
+	size_t size = (size_t)kernel->slots * sizeof(struct key_usage);
+	void *usage = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   bpf_map__fd(kernel->programs->maps.usage), 0);
+
+	if (usage == MAP_FAILED)
+		return -errno;
+	kernel->usage = usage;
+	return 0;
+}
+
+static int open_cgroup(struct kernel *kernel, const char *cgroup, char *why, size_t size)
+{
+	int r = 0;
+
+	if (cgroup)
+		kernel->cgroup = strdup(cgroup);
+	else
+		r = cgroup_find_root(&kernel->cgroup);
+	if (r || !kernel->cgroup)
+		return explain(
+			r ? r : -ENOMEM, why, size,
+			"There is no cgroup-v2 mount, and the gate attaches to one. Try: mount -t "
+			"cgroup2 none /sys/fs/cgroup, or name a folder with --cgroup.");
+	kernel->cgroup_fd = open(kernel->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (kernel->cgroup_fd < 0 || !cgroup_is_v2(kernel->cgroup_fd))
+		return explain(-ENOTSUP, why, size,
+			       "%s is not a cgroup-v2 folder. Name one with --cgroup.",
+			       kernel->cgroup);
+	return 0;
+}
+
+int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel, char *why,
+		size_t why_size)
+{
+	struct kernel *kernel = calloc(1, sizeof(*kernel));
+	int r = -ENOMEM;
+
+	if (!kernel)
+		return explain(r, why, why_size, "Out of memory.");
+	kernel->folder_fd = kernel->cgroup_fd = -1;
+	kernel->processors = libbpf_num_possible_cpus();
+	kernel->pin_folder = strdup(options->pin_folder);
+	libbpf_set_print(be_quiet);
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	if (!kernel->pin_folder)
+		goto out_close;
+	r = read_netns_cookie(&kernel->netns_cookie);
+	if (r) {
+		explain(r, why, why_size,
+			"The kernel is too old: " NEEDS "this one has no "
+			"SO_NETNS_COOKIE.");
+		goto out_close;
+	}
+	r = open_cgroup(kernel, options->cgroup, why, why_size);
+	if (!r)
+		r = lock_folder(kernel, why, why_size);
+	if (!r)
+		r = load(kernel, options, why, why_size);
+	if (r)
+		goto out_close;
+	r = map_usage(kernel);
+	if (r) {
+		explain(r, why, why_size, "Cannot map the usage table: %s.", strerror(-r));
+		goto out_close;
+	}
+	*ret_kernel = kernel;
+	return 0;
+
+out_close:
+	kernel_close(kernel);
+	return r;
+}
+
+void kernel_close(struct kernel *kernel)
+{
+	if (!kernel)
+		return;
+	if (kernel->usage)
+		munmap(kernel->usage, (size_t)kernel->slots * sizeof(struct key_usage));
+	bpf_link__destroy(kernel->enrol);
+	bpf_link__destroy(kernel->guard);
+	sluice_bpf__destroy(kernel->programs);
+	if (kernel->cgroup_fd >= 0)
+		close(kernel->cgroup_fd);
+	if (kernel->folder_fd >= 0)
+		close(kernel->folder_fd);
+	free(kernel->cgroup);
+	free(kernel->pin_folder);
+	free(kernel);
+}
+
+/* Take over a pinned link and let it run this version's program, or attach and pin a new one. */
+static int enforce_one(struct kernel *kernel, struct bpf_program *program, const char *name,
+		       struct bpf_link **ret_link)
+{
+	char path[PATH_MAX];
+	struct bpf_link *link;
+	int r = pin_path(kernel, name, path, sizeof(path));
+
+	if (r)
+		return r;
+	if (kernel->taken_over) {
+		link = bpf_link__open(path);
+		if (!link)
+			return -errno;
+		*ret_link = link;
+		return bpf_link__update_program(link, program);
+	}
+	unlink(path);
+	link = bpf_program__attach_cgroup(program, kernel->cgroup_fd);
+	if (!link)
+		return -errno;
+	*ret_link = link;
+	return bpf_link__pin(link, path);
+}
+
+int kernel_enforce(struct kernel *kernel, char *why, size_t why_size)
+{
+	struct sluice_bpf *p = kernel->programs;
+	int r;
+
+	/* Enrolment first: the guard would drop what comes in between. */
+	r = enforce_one(kernel, p->progs.sluice_enrol, "link_enrol", &kernel->enrol);
+	if (!r)
+		r = enforce_one(kernel, p->progs.sluice_guard, "link_guard", &kernel->guard);
+	if (r)
+		return explain(r, why, why_size, "Cannot attach to the cgroup %s: %s.",
+			       kernel->cgroup, strerror(-r));
+	return 0;
+}
+
+static int end_connections(const struct gate_key *key, const struct gate *gate, bool own,
+			   void *data)
+{
+	int r;
+
+	(void)gate;
+	(void)data;
+	if (!own)
+		return 0;
+	r = sockets_reset((uint16_t)key->port);
+	return r < 0 ? r : 0;
+}
+
+/*
+ * The links go first: no socket is enrolled any more, and none is kept from its bytes. Sockets that
+ * are open are reset, because taking one out of the sockhash would lose what it has not read.
+ */
+int kernel_remove(struct kernel *kernel)
+{
+	struct bpf_map *map;
+	char path[PATH_MAX];
+	int r;
+
+	bpf_link__destroy(kernel->enrol);
+	bpf_link__destroy(kernel->guard);
+	kernel->enrol = kernel->guard = NULL;
+	for (int i = 0; i < 2; i++) {
+		r = pin_path(kernel, i ? "link_guard" : "link_enrol", path, sizeof(path));
+		if (r)
+			return r;
+		if (unlink(path) && errno != ENOENT)
+			return -errno;
+	}
+	r = kernel_each_gate(kernel, end_connections, NULL);
+	bpf_object__for_each_map(map, kernel->programs->obj)
+	{
+		if (bpf_map__is_pinned(map) && bpf_map__unpin(map, NULL))
+			return -errno;
+	}
+	if (rmdir(kernel->pin_folder))
+		return -errno;
+	return r;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* TCP sockets of this network namespace, through the kernel's socket diagnosis (sock_diag(7)). */
+#ifndef SLUICE_SOCKETS_H
+#define SLUICE_SOCKETS_H
+
+#include <stdint.h>
+
+/*
+ * Reset every established TCP connection whose local port is port (host byte order), IPv4 and
+ * IPv6 alike. Listening sockets stay.
+ *
+ * Returns how many were reset, or a negative errno: -EOPNOTSUPP where the kernel was built without
+ * CONFIG_INET_DIAG_DESTROY.
+ */
+int sockets_reset(uint16_t port);
+
+#endif
