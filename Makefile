@@ -111,6 +111,8 @@ UNIT_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/unit/test_*.c))
 NET_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/net/test_*.c))
 NET_TOOLS := $(patsubst %.c,build/test/%,$(wildcard tests/net/app_*.c))
 NET_SHARED := $(patsubst %.c,build/test/obj/%.o,$(filter-out $(wildcard tests/net/test_*.c tests/net/app_*.c),$(wildcard tests/net/*.c)))
+CLI_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/cli/test_*.c))
+CLI_SHARED := $(patsubst %.c,build/test/obj/%.o,$(filter-out $(wildcard tests/cli/test_*.c),$(wildcard tests/cli/*.c)))
 
 build/test/tests/unit/test_%: build/test/obj/tests/unit/test_%.o $(TEST_LIB)
 	$(say) LINK $@
@@ -118,6 +120,11 @@ build/test/tests/unit/test_%: build/test/obj/tests/unit/test_%.o $(TEST_LIB)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
 
 build/test/tests/net/test_%: build/test/obj/tests/net/test_%.o $(NET_SHARED) $(TEST_LIB)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
+
+build/test/tests/cli/test_%: build/test/obj/tests/cli/test_%.o $(CLI_SHARED) $(NET_SHARED) $(TEST_LIB)
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
@@ -138,7 +145,7 @@ build/test/tests/parity/parity: build/test/obj/tests/parity/parity.o $(TEST_LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
 
-TESTS := $(UNIT_TESTS) build/test/tests/parity/parity $(NET_TESTS)
+TESTS := $(UNIT_TESTS) build/test/tests/parity/parity $(NET_TESTS) $(CLI_TESTS)
 
 check-build: all build/example-api build/test/sluiced build/test/sluice $(TESTS) $(NET_TOOLS)
 

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What `sluice` says of its usage, and of usage that is wrong: the daemon is not asked. */
+#include "row.h"
+
+#define HELP(promise, wanted, ...)                                                                 \
+	{                                                                                          \
+		.name = promise, .arguments = { __VA_ARGS__ }, .out = wanted, .err = ""            \
+	}
+#define WRONG(promise, wanted, ...)                                                                \
+	{                                                                                          \
+		.name = promise, .arguments = { __VA_ARGS__ }, .status = 2, .out = "",             \
+		.err = wanted                                                                      \
+	}
+
+static const struct row rows[] = {
+	/* help */
+	HELP("--help lists the commands", "key revoke", "--help"),
+	HELP("-h is --help", "key revoke", "-h"),
+	HELP("key --help lists the commands", "key revoke", "key", "--help"),
+	HELP("status --help has an example", "Example:", "status", "--help"),
+	HELP("key create --help has an example", "Example:\n  sluice key create --account", "key",
+	     "create", "--help"),
+	HELP("key ls --help has an example", "Example:\n  sluice key ls", "key", "ls", "--help"),
+	HELP("key show --help has an example", "Example:\n  sluice key show", "key", "show",
+	     "--help"),
+	HELP("key edit --help has an example", "Example:\n  sluice key edit", "key", "edit",
+	     "--help"),
+	HELP("key revoke --help has an example", "Example:\n  sluice key revoke", "key", "revoke",
+	     "--help"),
+	HELP("--version names the version", "sluice 0.", "--version"),
+
+	/* wrong usage */
+	WRONG("an unknown command is wrong usage", "The commands are: status, key create", "keys"),
+	WRONG("key alone is wrong usage", "The commands are:", "key"),
+	WRONG("an unknown verb is wrong usage", "The commands are:", "key", "delete", "x"),
+	WRONG("an unknown option is wrong usage", "no option \"--color\"", "key", "ls", "--color"),
+	WRONG("another command's option is wrong usage", "no option \"--label\"", "key", "ls",
+	      "--label", "x"),
+	WRONG("an option that is given twice is wrong usage", "given twice", "key", "ls",
+	      "--account", "a", "--account=b"),
+	WRONG("an option without its value is wrong usage", "--account needs a value", "key", "ls",
+	      "--account"),
+	WRONG("an empty value is wrong usage", "must not be empty", "key", "ls", "--account="),
+	WRONG("a value for a flag is wrong usage", "takes no value", "status", "--json=1"),
+	WRONG("a word too many is wrong usage", "no further word", "key", "show", "a", "b"),
+	WRONG("show without an ID is wrong usage", "needs a key's ID", "key", "show"),
+	WRONG("revoke without an ID is wrong usage", "needs a key's ID", "key", "revoke"),
+	WRONG("an empty ID is wrong usage", NULL, "key", "revoke", ""),
+	WRONG("create without an account is wrong usage", "needs --account", "key", "create",
+	      "--label", "l"),
+	WRONG("create without a label is wrong usage", "needs --label", "key", "create",
+	      "--account", "a"),
+	WRONG("edit without a change is wrong usage", "Say what to change", "key", "edit", "key_x"),
+	WRONG("a limit of 0 is wrong usage", "from 1 to 10000", "key", "edit", "key_x",
+	      "--per-minute", "0"),
+	WRONG("a limit that is too large is wrong usage", "from 1 to 10000", "key", "edit", "key_x",
+	      "--per-minute", "10001"),
+	WRONG("a day's limit that is too large is wrong usage", "from 1 to 100000", "key", "edit",
+	      "key_x", "--per-day", "100001"),
+	WRONG("a limit with a sign is wrong usage", "from 1 to 100000", "key", "edit", "key_x",
+	      "--per-day=+5"),
+	WRONG("a limit that is no number is wrong usage", "from 1 to 100000", "key", "edit",
+	      "key_x", "--per-day=5k"),
+	WRONG("a limit over 64 bits is wrong usage", "from 1 to 100000", "key", "edit", "key_x",
+	      "--per-day=18446744073709551617"),
+	WRONG("an expiry that is no time is wrong usage, which says what is allowed",
+	      "90d, 12h or 30m", "key", "create", "--account", "a", "--label", "l", "--expires",
+	      "soon"),
+	WRONG("an expiry on a day that does not exist is wrong usage", "--expires takes", "key",
+	      "create", "--account", "a", "--label", "l", "--expires", "2027-02-29"),
+	WRONG("a label that is not UTF-8 is wrong usage", "UTF-8", "key", "create", "--account",
+	      "a", "--label", "\xff"),
+};
+
+int main(void)
+{
+	return run_rows(rows, sizeof(rows) / sizeof(*rows), NULL, 0);
+}
