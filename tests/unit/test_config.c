@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Configuration: the command line, the file, and which of them wins. */
+#include <errno.h>
+
+#include "check.h"
+#include "config.h"
+#include "temp_folder.h"
+#include "util.h"
+
+#define WORDS_MAX 16
+
+static struct config config;
+static char why[512];
+
+static int set_up(void **state)
+{
+	(void)state;
+	return temp_folder_make();
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	return temp_folder_remove();
+}
+
+/* Write the file that stands in for /etc/sluice/sluice.conf. */
+static const char *write_file(const char *text)
+{
+	const char *path = temp_path("sluice.conf");
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	return path;
+}
+
+/* Read a command line, given as words with spaces between them. */
+static int read_line(const char *line)
+{
+	static char copy[512];
+	char *words[WORDS_MAX + 1] = { "sluiced" };
+	int count = 1;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	for (char *word = strtok(copy, " "); word && count < WORDS_MAX; word = strtok(NULL, " "))
+		words[count++] = word;
+	memset(&config, 0xaa, sizeof(config));
+	*why = '\0';
+	return config_read(count, words, temp_path("sluice.conf"), &config, why, sizeof(why));
+}
+
+static void expect_port(size_t index, uint32_t port, uint32_t head_limit, bool keep_identity)
+{
+	assert_true(index < config.port_count);
+	assert_int_equal(config.ports[index].port, port);
+	assert_int_equal(config.ports[index].head_limit, head_limit);
+	assert_int_equal(config.ports[index].keep_identity, keep_identity);
+}
+
+static void test_defaults(void **state)
+{
+	(void)state;
+	assert_int_equal(read_line("--port 8080"), 0);
+	assert_int_equal(config.action, CONFIG_RUN);
+	assert_string_equal(config.state, "/var/lib/sluice");
+	assert_string_equal(config.socket, "/run/sluice/control.sock");
+	assert_string_equal(config.pin, "/sys/fs/bpf/sluice");
+	assert_string_equal(config.cgroup, "");
+	assert_string_equal(config.key_word, "gx");
+	assert_int_equal(config.keys_per_account, 10);
+	assert_int_equal(config.port_count, 1);
+	expect_port(0, 8080, 16384, false);
+}
+
+static void test_options(void **state)
+{
+	(void)state;
+	assert_int_equal(read_line("--port 80 --port=443 --port 80 --state /s --socket /c.sock "
+				   "--pin /p --cgroup /g --identity keep"),
+			 0);
+	assert_string_equal(config.state, "/s");
+	assert_string_equal(config.socket, "/c.sock");
+	assert_string_equal(config.pin, "/p");
+	assert_string_equal(config.cgroup, "/g");
+	assert_int_equal(config.port_count, 2);
+	expect_port(0, 80, 16384, true);
+	expect_port(1, 443, 16384, true);
+}
+
+static void test_actions(void **state)
+{
+	(void)state;
+	assert_int_equal(read_line("--help"), 0);
+	assert_int_equal(config.action, CONFIG_HELP);
+	assert_int_equal(read_line("--version"), 0);
+	assert_int_equal(config.action, CONFIG_VERSION);
+	assert_int_equal(read_line("--remove --pin /p"), 0);
+	assert_int_equal(config.action, CONFIG_REMOVE);
+	assert_string_equal(config.pin, "/p");
+}
+
+static void test_file(void **state)
+{
+	(void)state;
+	write_file("# a comment\n"
+		   "[sluice]\n"
+		   "state = /s   ; another\n"
+		   "socket = /c.sock\n"
+		   "pin = /p\n"
+		   "cgroup = /g\n"
+		   "key_word = acme1\n"
+		   "max_keys = 20000\n"
+		   "max_connections = 1000\n"
+		   "keys_per_account = 3\n"
+		   "\n"
+		   "[port 8080]\n"
+		   "identity = keep\n"
+		   "head_limit = 4096\n"
+		   "[port 443]\n");
+	assert_int_equal(read_line(""), 0);
+	assert_string_equal(config.state, "/s");
+	assert_string_equal(config.socket, "/c.sock");
+	assert_string_equal(config.pin, "/p");
+	assert_string_equal(config.cgroup, "/g");
+	assert_string_equal(config.key_word, "acme1");
+	assert_int_equal(config.max_keys, 20000);
+	assert_int_equal(config.max_connections, 1000);
+	assert_int_equal(config.keys_per_account, 3);
+	assert_int_equal(config.port_count, 2);
+	expect_port(0, 8080, 4096, true);
+	expect_port(1, 443, 16384, false);
+}
+
+static void test_line_wins(void **state)
+{
+	(void)state;
+	write_file("[sluice]\nstate = /s\npin = /p\n[port 80]\nhead_limit = 4096\nidentity = keep\n"
+		   "[port 81]\n");
+	assert_int_equal(read_line("--state /other --port 90 --port 80"), 0);
+	assert_string_equal(config.state, "/other");
+	assert_string_equal(config.pin, "/p");
+	assert_int_equal(config.port_count, 2);
+	expect_port(0, 90, 16384, false);
+	expect_port(1, 80, 4096, true);
+	assert_int_equal(read_line("--identity swap"), 0);
+	expect_port(0, 80, 4096, false);
+	expect_port(1, 81, 16384, false);
+}
+
+static void test_other_file(void **state)
+{
+	char line[256];
+
+	(void)state;
+	write_file("this would be an error");
+	rename(temp_path("sluice.conf"), temp_path("other.conf"));
+	assert_int_equal(read_line("--port 80"), 0);
+	snprintf(line, sizeof(line), "--port 80 --config %s", temp_path("other.conf"));
+	assert_int_equal(read_line(line), -EINVAL);
+	snprintf(line, sizeof(line), "--port 80 --config %s", temp_path("none.conf"));
+	assert_int_equal(read_line(line), -ENOENT);
+	assert_non_null(strstr(why, "none.conf cannot be read: No such file or directory."));
+}
+
+static const struct {
+	const char *line;
+	const char *message;
+} wrong_lines[] = {
+	{ "", "There is no port to protect: give --port N, or a [port N] section in /" },
+	{ "--port", "--port needs a value; see --help." },
+	{ "--port 0", "--port must be a number from 1 to 65535, not '0'." },
+	{ "--port 65536", "--port must be a number from 1 to 65535, not '65536'." },
+	{ "--port -1", "--port must be a number from 1 to 65535, not '-1'." },
+	{ "--port 80x", "--port must be a number from 1 to 65535, not '80x'." },
+	{ "--port 99999999999999999999",
+	  "--port must be a number from 1 to 65535, not '99999999999999999999'." },
+	{ "--port 80 --identity both", "--identity must be 'swap' or 'keep', not 'both'." },
+	{ "--port 80 --socket= ", "--socket must be a path of 1 to 107 bytes." },
+	{ "--port 80 --remove=now", "--remove=now: the option takes no value." },
+	{ "--port 80 --verbose", "There is no option --verbose; see --help." },
+	{ "--port 80 -v", "There is no option -v; see --help." },
+	{ "--port 80 81", "'81' is not an option; see --help." },
+};
+
+static void test_wrong_lines(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong_lines); i++) {
+		assert_int_equal(read_line(wrong_lines[i].line), -EINVAL);
+		if (strncmp(why, wrong_lines[i].message, strlen(wrong_lines[i].message)))
+			assert_string_equal(why, wrong_lines[i].message);
+	}
+}
+
+#define LONG50 "llllllllllllllllllllllllllllllllllllllllllllllllll"
+
+static const struct {
+	const char *text;
+	int line;
+	const char *message;
+} wrong_files[] = {
+	{ "state = /s\n", 1, "'state' stands before any section; begin with [sluice] or [port N]" },
+	{ "[gate]\n", 1, "unknown section [gate]; there are [sluice] and [port N]" },
+	{ "\n[Sluice]\n", 2, "unknown section [Sluice]; there are [sluice] and [port N]" },
+	{ "[sluice]\nsecret = 1\n", 2,
+	  "unknown setting 'secret'; [sluice] has state, socket, pin, cgroup, key_word, max_keys, "
+	  "max_connections, keys_per_account" },
+	{ "[port 80]\nstate = /s\n", 2,
+	  "unknown setting 'state'; [port 80] has identity, head_limit" },
+	{ "[sluice]\npin = /a\npin = /b\n", 3, "'pin' is there twice in [sluice]" },
+	{ "[sluice]\npin = /a\n  /b\n", 3, "'pin' is there twice in [sluice]" },
+	{ "[sluice]\nstate =\n", 2, "'state' must be a path of 1 to 255 bytes" },
+	{ "[sluice]\nkey_word = Key_1\n", 2,
+	  "'key_word' must be 1 to 8 of a-z and 0-9, a letter first, not 'Key_1'" },
+	{ "[sluice]\nmax_keys = 0\n", 2, "'max_keys' must be a number from 1 to 1000000, not '0'" },
+	{ "[sluice]\nmax_keys = 1e3\n", 2,
+	  "'max_keys' must be a number from 1 to 1000000, not '1e3'" },
+	{ "[sluice]\nmax_connections = 63\n", 2,
+	  "'max_connections' must be a number from 64 to 1048576, not '63'" },
+	{ "[sluice]\nkeys_per_account = 1001\n", 2,
+	  "'keys_per_account' must be a number from 1 to 1000, not '1001'" },
+	{ "[port 80]\nidentity = none\n", 2, "'identity' must be 'swap' or 'keep', not 'none'" },
+	{ "[port 80]\nhead_limit = 16385\n", 2,
+	  "'head_limit' must be a number from 1024 to 16384, not '16385'" },
+	{ "[port]\n", 1, "unknown section [port]; there are [sluice] and [port N]" },
+	{ "[port 0]\n", 1, "[port 0]: a port is a number from 1 to 65535" },
+	{ "[port http]\n", 1, "[port http]: a port is a number from 1 to 65535" },
+	{ "[port 80]\n[port 81]\n[port 80]\n", 3, "[port 80] is there twice" },
+	{ "[sluice]\nstate\n", 2, "neither a [section] nor a 'name = value'" },
+	{ "[sluice]\n[port 80\n", 2, "neither a [section] nor a 'name = value'" },
+	{ "[sluice]\nstate\nsecret = 1\n", 2, "neither a [section] nor a 'name = value'" },
+	{ "[sluice]\nstate = " LONG50 LONG50 LONG50 LONG50 "\n", 2,
+	  "the line is too long; 198 bytes are allowed" },
+};
+
+static void test_wrong_files(void **state)
+{
+	char expected[512];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong_files); i++) {
+		const char *path = write_file(wrong_files[i].text);
+
+		snprintf(expected, sizeof(expected), "%s:%d: %s", path, wrong_files[i].line,
+			 wrong_files[i].message);
+		assert_int_equal(read_line("--port 80"), -EINVAL);
+		assert_string_equal(why, expected);
+	}
+}
+
+static void test_too_many_ports(void **state)
+{
+	char text[2048] = "";
+	size_t used = 0;
+
+	(void)state;
+	for (int port = 1; port <= CONFIG_PORTS_MAX + 1; port++)
+		used += snprintf(text + used, sizeof(text) - used, "[port %d]\n", port);
+	write_file(text);
+	assert_int_equal(read_line(""), -EINVAL);
+	assert_non_null(strstr(why, ":65: too many ports; 64 are allowed"));
+}
+
+static void test_untouched(void **state)
+{
+	(void)state;
+	assert_int_equal(read_line("--port 0"), -EINVAL);
+	assert_int_equal(config.max_keys, 0xaaaaaaaa);
+}
+
+/* Whatever can be set is in the help. */
+static void test_help(void **state)
+{
+	static const char *const names[] = {
+		"--port N",    "--state DIR",	"--socket PATH",   "--pin DIR",	 "--cgroup DIR",
+		"--identity ", "--config FILE", "--remove",	   "--help",	 "--version",
+		"key_word",    "max_keys",	"max_connections", "head_limit", "keys_per_account",
+	};
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	assert_non_null(out);
+	config_print_help(out);
+	fclose(out);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		assert_non_null(strstr(text, names[i]));
+	free(text);
+}
+
+#define ROW(name, function)                                                                        \
+	{                                                                                          \
+		name, function, set_up, tear_down, NULL                                            \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW("a port is all that must be given", test_defaults),
+		ROW("options set what they name", test_options),
+		ROW("--help, --version and --remove need no port", test_actions),
+		ROW("the file sets what it names; a bare [port N] is a port", test_file),
+		ROW("the command line wins over the file", test_line_wins),
+		ROW("--config reads another file, which must be there", test_other_file),
+		ROW("each wrong command line has its own message", test_wrong_lines),
+		ROW("each wrong file is told with its line and what is allowed", test_wrong_files),
+		ROW("more ports than there is room for are refused", test_too_many_ports),
+		ROW("a refused configuration changes nothing", test_untouched),
+		ROW("the help names everything that can be set", test_help),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}

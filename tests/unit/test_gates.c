@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Settings and gates on their way into the kernel side. */
+#include "check.h"
+#include "clock.h"
+#include "fake_gates.h"
+#include "gates.h"
+
+#include <sodium.h>
+
+static const uint8_t pepper[PEPPER_SIZE] = { 1, 2, 3 }, other_pepper[PEPPER_SIZE] = { 9 };
+static const struct config config = {
+	.pin = "/fake/pin",
+	.state = "/fake/state",
+	.key_word = "acme",
+	.ports = { { 80, 4096, true }, { 443, 16384, false } },
+	.port_count = 2,
+};
+static char why[512];
+
+static int set_up(void **state)
+{
+	(void)state;
+	memset(&fake, 0, sizeof(fake));
+	return 0;
+}
+
+static int put_settings(const uint8_t *with)
+{
+	return gates_put_settings(NULL, &config, with, why, sizeof(why));
+}
+
+static void test_new_settings(void **state)
+{
+	uint64_t offset_ns;
+
+	(void)state;
+	assert_int_equal(clock_tai_offset(&offset_ns), 0);
+	assert_int_equal(put_settings(pepper), 0);
+	assert_int_equal(fake.settings.abi, SLUICE_ABI);
+	assert_memory_equal(fake.settings.pepper, pepper, PEPPER_SIZE);
+	assert_int_equal(fake.settings.key_word_length, 4);
+	assert_memory_equal(fake.settings.key_word, "acme\0\0\0\0", KEY_WORD_MAX);
+	assert_int_equal(fake.settings.tai_offset_ns, offset_ns);
+	assert_int_not_equal(fake.settings.ticket, 0);
+}
+
+static void test_ticket(void **state)
+{
+	uint64_t ticket;
+
+	(void)state;
+	assert_int_equal(put_settings(pepper), 0);
+	ticket = fake.settings.ticket;
+	assert_int_equal(put_settings(pepper), 0);
+	assert_int_equal(fake.settings.ticket, ticket);
+	set_up(NULL);
+	assert_int_equal(put_settings(pepper), 0);
+	assert_int_not_equal(fake.settings.ticket, ticket);
+}
+
+static void test_other_installation(void **state)
+{
+	struct settings before;
+
+	(void)state;
+	assert_false(gates_have_pepper(NULL, pepper));
+	assert_int_equal(put_settings(pepper), 0);
+	assert_true(gates_have_pepper(NULL, pepper));
+	assert_false(gates_have_pepper(NULL, other_pepper));
+	before = fake.settings;
+	assert_int_equal(put_settings(other_pepper), -EKEYREJECTED);
+	assert_non_null(strstr(why, "/fake/pin belongs to another installation"));
+	assert_memory_equal(&fake.settings, &before, sizeof(before));
+	assert_int_equal(fake.settings_written, 1);
+}
+
+static void test_clock(void **state)
+{
+	uint64_t offset_ns;
+
+	(void)state;
+	assert_int_equal(clock_tai_offset(&offset_ns), 0);
+	assert_int_equal(put_settings(pepper), 0);
+	assert_int_equal(gates_follow_clock(NULL), 0);
+	assert_int_equal(fake.settings_written, 1);
+	fake.settings.tai_offset_ns += 1000000000;
+	assert_int_equal(gates_follow_clock(NULL), 0);
+	assert_int_equal(fake.settings_written, 2);
+	assert_int_equal(fake.settings.tai_offset_ns, offset_ns);
+	assert_memory_equal(fake.settings.pepper, pepper, PEPPER_SIZE);
+}
+
+static void test_gates(void **state)
+{
+	const struct gate before = { .head_limit = 1024 };
+
+	(void)state;
+	fake_add_gate(80, true, &before);
+	fake_add_gate(8080, true, &before);
+	fake_add_gate(8080, false, &before);
+	assert_int_equal(gates_put(NULL, &config, why, sizeof(why)), 0);
+	assert_int_equal(fake_find_gate(80)->gate.head_limit, 4096);
+	assert_int_equal(fake_find_gate(80)->gate.keep_identity, 1);
+	assert_int_equal(fake_find_gate(443)->gate.head_limit, 16384);
+	assert_int_equal(fake_find_gate(443)->gate.keep_identity, 0);
+	assert_null(fake_find_gate(8080));
+	assert_true(fake.gates[2].used);
+}
+
+static void test_failure(void **state)
+{
+	(void)state;
+	fake.failure = -EPERM;
+	assert_int_equal(put_settings(pepper), -EPERM);
+	assert_string_equal(why, "The settings cannot be written to the kernel: Operation not "
+				 "permitted.");
+	assert_int_equal(gates_put(NULL, &config, why, sizeof(why)), -EPERM);
+	assert_string_equal(why, "The gates cannot be written to the kernel: Operation not "
+				 "permitted.");
+	assert_int_equal(gates_follow_clock(NULL), -EPERM);
+	assert_false(gates_have_pepper(NULL, pepper));
+}
+
+#define ROW(name, function)                                                                        \
+	{                                                                                          \
+		name, function, set_up, NULL, NULL                                                 \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW("settings hold pepper, key word, clock and a ticket", test_new_settings),
+		ROW("a gate that is taken over keeps its ticket", test_ticket),
+		ROW("a gate of another installation is refused and left as it was",
+		    test_other_installation),
+		ROW("a changed TAI offset is published, and only that", test_clock),
+		ROW("gates become the configured ones, other namespaces' stay", test_gates),
+		ROW("a kernel side that fails is told", test_failure),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("gates", tests, NULL, NULL);
+}
