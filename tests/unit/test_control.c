@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The control socket: a real one, served from the loop while a thread of the test is its client. */
+#include <errno.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "check.h"
+#include "control.h"
+#include "fake_gates.h"
+#include "log.h"
+#include "temp_folder.h"
+#include "util.h"
+
+#define ANSWER_SIZE (128 * 1024)
+
+static struct config config;
+static struct kernel *kernel;
+static struct store *store;
+static struct sync *sync_state;
+static struct registry *registry;
+static struct service service;
+static struct loop loop;
+static struct loop_source done_source, guard;
+static int done[2];
+static bool timed_out;
+static char why[512];
+
+static void on_done(void *data)
+{
+	char byte;
+
+	(void)data;
+	(void)!read(done[0], &byte, 1);
+	loop_stop(&loop);
+}
+
+static void on_timeout(void *data)
+{
+	(void)data;
+	timed_out = true;
+	loop_stop(&loop);
+}
+
+static int open_service(void)
+{
+	struct registry_options options = { .keys_per_account = 10, .key_word = "gx" };
+
+	kernel = fake_kernel_make(64);
+	if (store_open(temp_path("sluice.db"), &store, why, sizeof(why)) ||
+	    store_open_pepper(store, temp_path("pepper"), options.pepper, why, sizeof(why)) ||
+	    sync_start(kernel, store, &sync_state, why, sizeof(why)) ||
+	    registry_open(&options, store, sync_state, &registry))
+		return -1;
+	service = (struct service){ &config, kernel, registry, now_ms() };
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	memset(&fake, 0, sizeof(fake));
+	timed_out = false;
+	if (temp_folder_make() || open_service() || loop_open(&loop) || pipe(done) ||
+	    loop_add_descriptor(&loop, &done_source, done[0], on_done, NULL) ||
+	    loop_add_timer(&loop, &guard, on_timeout, NULL) || loop_set_timer(&guard, 20000, 0))
+		return -1;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	loop_remove(&loop, &done_source);
+	loop_remove(&loop, &guard);
+	loop_close(&loop);
+	close(done[0]);
+	close(done[1]);
+	registry_close(registry);
+	sync_stop(sync_state);
+	store_close(store);
+	fake_kernel_free(kernel);
+	return temp_folder_remove();
+}
+
+static const char *socket_path(void)
+{
+	return temp_path("run/control.sock");
+}
+
+static struct control *start(void)
+{
+	struct control *control = NULL;
+
+	if (control_start(&loop, &service, socket_path(), &control, why, sizeof(why)))
+		print_message("# %s\n", why);
+	assert_non_null(control);
+	return control;
+}
+
+/* A stream socket, bound and listening at path or connected to it. */
+static int open_socket(const char *path, bool listening)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, path);
+	if (listening) {
+		assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+		assert_int_equal(listen(fd, 1), 0);
+	} else {
+		assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	}
+	return fd;
+}
+
+/* What the client thread sends on a connection of its own, and what came back before its end. */
+struct exchange {
+	const char *bytes;
+	size_t length;
+	char answer[ANSWER_SIZE];
+};
+
+static void *send_and_read(void *data)
+{
+	struct exchange *exchange = data;
+	int fd = open_socket(socket_path(), false);
+	size_t sent = 0, read_so_far = 0;
+	ssize_t n = 1;
+
+	while (sent < exchange->length && n > 0) {
+		n = send(fd, exchange->bytes + sent, exchange->length - sent, MSG_NOSIGNAL);
+		sent += n > 0 ? n : 0;
+	}
+	do {
+		n = recv(fd, exchange->answer + read_so_far, ANSWER_SIZE - 1 - read_so_far, 0);
+		read_so_far += n > 0 ? n : 0;
+	} while (n > 0);
+	exchange->answer[read_so_far] = '\0';
+	close(fd);
+	(void)!write(done[1], "x", 1);
+	return NULL;
+}
+
+/* Serve until the client has its answer. */
+static const char *exchange_bytes(const char *bytes, size_t length)
+{
+	static struct exchange exchange;
+	pthread_t thread;
+
+	exchange = (struct exchange){ .bytes = bytes, .length = length };
+	assert_int_equal(pthread_create(&thread, NULL, send_and_read, &exchange), 0);
+	loop.stopped = false;
+	assert_int_equal(loop_run(&loop), 0);
+	assert_false(timed_out);
+	pthread_join(thread, NULL);
+	return exchange.answer;
+}
+
+static const char *exchange_text(const char *text)
+{
+	return exchange_bytes(text, strlen(text));
+}
+
+static void expect_start(const char *text, const char *start)
+{
+	if (strncmp(text, start, strlen(start)))
+		assert_string_equal(text, start);
+}
+
+/* A POST to /v1/keys whose body has length bytes: an object, spaces behind it. */
+static char *make_post(size_t length, size_t *ret_size)
+{
+	static const char object[] = "{\"account\":\"acme\",\"label\":\"first\"}";
+	char *bytes = malloc(length + 256);
+	size_t head = sprintf(bytes,
+			      "POST /v1/keys HTTP/1.1\r\nHost: l\r\nConnection: close\r\n"
+			      "Content-Length: %zu\r\n\r\n",
+			      length);
+
+	memset(bytes + head, ' ', length);
+	memcpy(bytes + head, object, sizeof(object) - 1);
+	*ret_size = head + length;
+	return bytes;
+}
+
+static const char *exchange_post(size_t length)
+{
+	size_t size;
+	char *bytes = make_post(length, &size);
+	const char *answer = exchange_bytes(bytes, size);
+
+	free(bytes);
+	return answer;
+}
+
+static void test_modes(void **state)
+{
+	struct control *control = start();
+	struct stat status;
+
+	(void)state;
+	assert_int_equal(stat(socket_path(), &status), 0);
+	assert_int_equal(status.st_mode, S_IFSOCK | 0660);
+	assert_int_equal(stat(temp_path("run"), &status), 0);
+	assert_int_equal(status.st_mode, S_IFDIR | 0755);
+	control_stop(control);
+	assert_int_equal(stat(socket_path(), &status), -1);
+	assert_int_equal(stat(temp_path("run"), &status), 0);
+}
+
+static void test_create(void **state)
+{
+	struct control *control = start();
+	const char *answer = exchange_post(100);
+
+	(void)state;
+	expect_start(answer, "HTTP/1.1 201 Created\r\n");
+	assert_non_null(strstr(answer, "\r\nContent-Type: application/json\r\n"));
+	assert_non_null(strstr(answer, "\r\nCache-Control: no-store\r\n"));
+	assert_non_null(strstr(answer, ",\"key\":\"gx_"));
+	assert_int_equal(kernel->count, 1);
+	control_stop(control);
+}
+
+static void test_requests_in_turn(void **state)
+{
+	struct control *control = start();
+	const char *answer = exchange_text("GET /v1/keys HTTP/1.1\r\nHost: l\r\n\r\n"
+					   "GET /v1/keys?account=%61 HTTP/1.1\r\nHost: l\r\n\r\n"
+					   "GET /nowhere?%00 HTTP/1.1\r\nHost: l\r\n"
+					   "Connection: close\r\n\r\n");
+	const char *second, *third;
+
+	(void)state;
+	expect_start(answer, "HTTP/1.1 200 OK\r\n");
+	second = strstr(answer, "{\"keys\":[]}HTTP/1.1 200 OK\r\n");
+	assert_non_null(second);
+	third = strstr(second + 12, "{\"keys\":[]}HTTP/1.1 404 Not Found\r\n");
+	assert_non_null(third);
+	assert_non_null(strstr(third, "There is nothing at /nowhere."));
+	control_stop(control);
+}
+
+static void test_head(void **state)
+{
+	struct control *control = start();
+	const char *answer = exchange_text("HEAD /metrics HTTP/1.1\r\nHost: l\r\n"
+					   "Connection: close\r\n\r\n");
+
+	(void)state;
+	expect_start(answer, "HTTP/1.1 200 OK\r\n");
+	assert_string_equal(answer + strlen(answer) - 4, "\r\n\r\n");
+	assert_null(strstr(answer, "sluice_"));
+	control_stop(control);
+}
+
+static void test_allow(void **state)
+{
+	struct control *control = start();
+	const char *answer = exchange_text("PUT /v1/status HTTP/1.1\r\nHost: l\r\n"
+					   "Connection: close\r\nContent-Length: 2\r\n\r\n{}");
+
+	(void)state;
+	expect_start(answer, "HTTP/1.1 405 Method Not Allowed\r\n");
+	assert_non_null(strstr(answer, "\r\nAllow: GET, HEAD\r\n"));
+	control_stop(control);
+}
+
+static void test_largest_body(void **state)
+{
+	struct control *control = start();
+
+	(void)state;
+	expect_start(exchange_post(API_BODY_MAX), "HTTP/1.1 201 Created\r\n");
+	control_stop(control);
+}
+
+static void test_too_large_body(void **state)
+{
+	struct control *control = start();
+	const char *answer = exchange_post(API_BODY_MAX + 1);
+
+	(void)state;
+	expect_start(answer, "HTTP/1.1 400 Bad Request\r\n");
+	assert_non_null(strstr(answer, "The body is too large; 65536 bytes are allowed."));
+	assert_int_equal(kernel->count, 0);
+	control_stop(control);
+}
+
+static void test_endless_body(void **state)
+{
+	struct control *control = start();
+
+	(void)state;
+	assert_string_equal(exchange_post(8 << 20), "");
+	assert_int_equal(kernel->count, 0);
+	control_stop(control);
+}
+
+static void test_idle_client(void **state)
+{
+	struct control *control = start();
+	int idle = open_socket(socket_path(), false);
+
+	(void)state;
+	assert_int_equal(write(idle, "POST /v1", 8), 8);
+	expect_start(exchange_post(100), "HTTP/1.1 201 Created\r\n");
+	close(idle);
+	control_stop(control);
+}
+
+/* Closing hangs up on a client in the middle of its request. */
+static void test_stop_while_busy(void **state)
+{
+	struct control *control = start();
+	int idle = open_socket(socket_path(), false);
+	char byte;
+
+	(void)state;
+	assert_int_equal(write(idle, "POST /v1", 8), 8);
+	expect_start(exchange_post(100), "HTTP/1.1 201 Created\r\n");
+	control_stop(control);
+	assert_true(recv(idle, &byte, 1, 0) <= 0);
+	close(idle);
+}
+
+static void test_stale(void **state)
+{
+	struct control *control;
+
+	(void)state;
+	assert_int_equal(mkdir(temp_path("run"), 0700), 0);
+	close(open_socket(socket_path(), true));
+	control = start();
+	expect_start(exchange_post(100), "HTTP/1.1 201 Created\r\n");
+	control_stop(control);
+}
+
+/* What a start that is refused says; what is at the path must still be there. */
+static void expect_refused(int error, const char *message)
+{
+	struct control *control = NULL;
+	struct stat before, after;
+
+	assert_int_equal(lstat(socket_path(), &before), 0);
+	assert_int_equal(control_start(&loop, &service, socket_path(), &control, why, sizeof(why)),
+			 error);
+	assert_null(control);
+	assert_non_null(strstr(why, message));
+	assert_int_equal(lstat(socket_path(), &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+}
+
+static void test_answered(void **state)
+{
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkdir(temp_path("run"), 0700), 0);
+	fd = open_socket(socket_path(), true);
+	expect_refused(-EADDRINUSE, "Another process answers at the control socket");
+	close(fd);
+}
+
+static void test_no_socket(void **state)
+{
+	FILE *file;
+
+	(void)state;
+	assert_int_equal(mkdir(temp_path("run"), 0700), 0);
+	file = fopen(socket_path(), "w");
+	assert_non_null(file);
+	fclose(file);
+	expect_refused(-EEXIST, "There is something at");
+}
+
+static void test_no_folder(void **state)
+{
+	struct control *control = NULL;
+
+	(void)state;
+	assert_int_equal(control_start(&loop, &service, temp_path("a/b/c.sock"), &control, why,
+				       sizeof(why)),
+			 -ENOENT);
+	assert_non_null(strstr(why, "its folder: No such file or directory."));
+}
+
+#define ROW(name, function)                                                                        \
+	{                                                                                          \
+		name, function, set_up, tear_down, NULL                                            \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW("the socket has mode 0660 and goes with its owner", test_modes),
+		ROW("a key is created over the socket", test_create),
+		ROW("a connection carries one request after another", test_requests_in_turn),
+		ROW("HEAD is answered without a body", test_head),
+		ROW("405 comes with Allow", test_allow),
+		ROW("a body of 64 KiB arrives whole", test_largest_body),
+		ROW("a larger body is refused with a message", test_too_large_body),
+		ROW("a body without end is hung up on", test_endless_body),
+		ROW("a client that says nothing keeps nobody waiting", test_idle_client),
+		ROW("stopping ends the connections that are open", test_stop_while_busy),
+		ROW("a socket that nobody answers at is replaced", test_stale),
+		ROW("a socket that somebody answers at is left alone", test_answered),
+		ROW("what is no socket is left alone", test_no_socket),
+		ROW("a folder that cannot be made is told", test_no_folder),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	api_start();
+	log_set_level(LOG_ERR - 1);
+	umask(077);
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
+}
