@@ -7,6 +7,10 @@
 #include <string.h>
 
 #include "log.h"
+#include "util.h"
+
+/* After how long a failure that lasts is logged again. */
+#define REPEAT_MS 60000
 
 #define COLUMNS                                                                                    \
 	"id, account, label, prefix, digest, status, per_minute, per_day, expires_ms, "            \
@@ -57,11 +61,16 @@ int store_failed(struct store *store)
 {
 	int code = sqlite3_extended_errcode(store->database);
 	const char *message = sqlite3_errmsg(store->database);
+	uint64_t at_ms = now_ms();
 
 	if (code == SQLITE_CONSTRAINT_UNIQUE && strstr(message, "keys.label"))
 		return -EEXIST;
 
-	log_error("store: %s (SQLite %d)", message, code);
+	if (code != store->logged_code || at_ms - store->logged_ms >= REPEAT_MS) {
+		log_error("store: %s (SQLite %d)", message, code);
+		store->logged_code = code;
+		store->logged_ms = at_ms;
+	}
 	switch (code & 0xff) {
 	case SQLITE_FULL:
 		return -ENOSPC;

@@ -32,13 +32,18 @@ struct store {
 	sqlite3 *database;
 	int folder; /* locked as long as the store is open */
 	sqlite3_stmt *statements[STATEMENTS];
+	int logged_code; /* of the failure that was logged last, and when */
+	uint64_t logged_ms;
 };
 
 /* Prepare all statements, once the schema is there; or finalise those that are. */
 int store_prepare(struct store *store);
 void store_finalize(struct store *store);
 
-/* The errno of SQLite's last failure, which is logged: callers know no more than "it failed". */
+/*
+ * The errno of SQLite's last failure, which is logged, as callers know no more than "it failed";
+ * the same one again only after a minute.
+ */
 int store_failed(struct store *store);
 
 /*
