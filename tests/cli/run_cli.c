@@ -31,6 +31,7 @@ struct stream {
 	int here;
 	char *text;
 	size_t length;
+	size_t room;
 };
 
 /* The program is built beside the tests: build/test/sluice. */
@@ -122,8 +123,11 @@ static void take(struct stream *stream)
 {
 	ssize_t got;
 
-	stream->text = realloc(stream->text, stream->length + 65536 + 1);
-	assert_non_null(stream->text);
+	if (stream->room - stream->length < 65536) {
+		stream->room = stream->room * 2 + 65536;
+		stream->text = realloc(stream->text, stream->room + 1);
+		assert_non_null(stream->text);
+	}
 	got = read(stream->here, stream->text + stream->length, 65536);
 	/* A terminal whose other end is closed says EIO. */
 	if (got <= 0) {
