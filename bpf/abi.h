@@ -125,6 +125,17 @@ struct reply_template {
 	__u8 bytes[REPLY_SIZE];
 };
 
+/*
+ * A record of `handoff`: an answer that the programs could not send without waking the application.
+ * The daemon sends it back as it is through its injector socket, as one datagram.
+ */
+#define TICKET_SIZE 16
+struct handoff {
+	__u8 ticket[TICKET_SIZE];
+	__u64 cookie; /* of the connection; HANDOFF_SINK: the sink itself, to make it one */
+};
+#define HANDOFF_SINK 0
+
 /* Index into `counters`, a per-CPU array of __u64. SLUICE_COUNTERS lists name and help of each. */
 #define SLUICE_COUNTERS(X)                                                                         \
 	X(CONNECTIONS_OPENED, "connections_opened", "connections enrolled")                        \

@@ -196,14 +196,15 @@ static __always_inline long resize(struct sk_msg_md *msg, __u32 length)
 static __noinline int answer_and_close(struct sk_msg_md *msg, struct conn *conn,
 				       struct tcp_sock *tcp, __u32 at)
 {
-	__u32 length = answer_length(conn->closing_reply, conn->closing_head_only);
+	const struct ticket *ticket = &conn->closing_ticket;
+	__u32 length = answer_length(ticket->reply, ticket->head_only);
 
 	conn->closing = CLOSING_SENT;
 	if (!length || !fits(tcp, at + length))
 		return SK_DROP;
 	if (resize(msg, at + length + 1))
 		return SK_DROP;
-	if (!write_answer(msg, conn->closing_reply, at, length, conn->closing_reset_minute))
+	if (!write_answer(msg, ticket->reply, at, length, ticket->reset_minute))
 		return SK_DROP;
 	conn->egress_seq += length;
 	bpf_msg_apply_bytes(msg, at + length);
@@ -231,6 +232,8 @@ static __noinline int answer_ticket(struct sk_msg_md *msg, struct conn *conn, st
 	}
 	conn->written = 1;
 	conn->egress_seq = tcp->write_seq + length;
+	if (!conn->tickets && conn->closing == CLOSING_DUE)
+		return answer_and_close(msg, conn, tcp, length);
 	return SK_PASS;
 }
 

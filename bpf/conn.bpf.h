@@ -27,31 +27,6 @@ enum closing {
 	CLOSING_SENT, /* it is out: whatever else is written is refused, so that the socket gets closed */
 };
 
-struct conn {
-	struct gate gate; /* as it was when the connection was made */
-
-	/* From the client. */
-	__u64 ingress_left; /* bytes of body still to come, in INGRESS_BODY and INGRESS_DISCARD */
-	__u8 ingress;	    /* enum ingress */
-
-	/* To the client. */
-	__u8 answer_due;     /* the application owes an answer to an admitted request */
-	__u8 written;	     /* egress_seq is valid */
-	__u8 closing;	     /* enum closing */
-	__u32 closing_reply; /* index into `replies`, where closing is not CLOSING_NOT */
-	__u32 closing_reset_minute;
-	__u8 closing_head_only;
-	__u8 reserved[3];
-	__u32 tickets;	  /* buffers on their way to be answered */
-	__u32 egress_seq; /* TCP sequence number up to which answers were looked at */
-	__u32 remaining;  /* for the headers of the answer that is due */
-	__u64 reset_ms;	  /* likewise, milliseconds since the epoch */
-
-	struct http_head head;
-	struct grant grant; /* of the request last judged */
-	struct response response;
-};
-
 /*
  * Written over the start of a refused request before it is sent back out of its own socket, where
  * the message program puts the answer in its place. It travels with the buffer, because several
@@ -63,6 +38,30 @@ struct ticket {
 	__u8 head_only;
 	__u8 reserved;
 	__u32 reset_minute; /* minutes since the epoch, where the answer names a time */
+};
+
+_Static_assert(sizeof(struct ticket) == TICKET_SIZE, "the daemon hands tickets on unread");
+
+struct conn {
+	struct gate gate; /* as it was when the connection was made */
+
+	/* From the client. */
+	__u64 ingress_left; /* bytes of body still to come, in INGRESS_BODY and INGRESS_DISCARD */
+	__u8 ingress;	    /* enum ingress */
+
+	/* To the client. */
+	__u8 answer_due;	      /* the application owes an answer to an admitted request */
+	__u8 written;		      /* egress_seq is valid */
+	__u8 closing;		      /* enum closing */
+	struct ticket closing_ticket; /* where closing is not CLOSING_NOT */
+	__u32 tickets;		      /* buffers on their way to be answered */
+	__u32 egress_seq;	      /* TCP sequence number up to which answers were looked at */
+	__u32 remaining;	      /* for the headers of the answer that is due */
+	__u64 reset_ms;		      /* likewise, milliseconds since the epoch */
+
+	struct http_head head;
+	struct grant grant; /* of the request last judged */
+	struct response response;
 };
 
 /* Value of `marks`. */

@@ -13,6 +13,7 @@
 #include "decide.h"
 #include "follow.bpf.h"
 #include "maps.bpf.h"
+#include "quiet.bpf.h"
 #include "read.bpf.h"
 
 /* A refused request's body is eaten up to here; beyond, closing costs less than reading on. */
@@ -34,6 +35,7 @@ static const char foreign_name[] = "X-Unused";
 struct judgement {
 	struct __sk_buff *skb;
 	struct conn *conn;
+	struct tcp_sock *tcp;
 	__u64 cookie;
 	struct decision decision;
 };
@@ -41,27 +43,50 @@ struct judgement {
 /* --- ends of a verdict ----------------------------------------------------------------------- */
 
 /* Eat the buffer. Nothing after it can be judged, so nothing after it is passed. */
-static __always_inline int discard(struct conn *conn)
+static __always_inline int discard(struct judgement *judged)
 {
-	conn->ingress = INGRESS_CLOSED;
+	judged->conn->ingress = INGRESS_CLOSED;
 	count(COUNTER_DISCARDED);
-	return SK_DROP;
+	return eat(judged->skb, judged->tcp);
+}
+
+/* Make the ticket for the decision. Returns false where there are no settings to do so. */
+static __always_inline bool write_ticket(const struct judgement *judged,
+					 enum reply_connection connection,
+					 struct ticket *ret_ticket)
+{
+	const struct decision *decision = &judged->decision;
+	__u32 zero = 0;
+	const struct settings *set = bpf_map_lookup_elem(&settings, &zero);
+
+	if (!set)
+		return false;
+	ret_ticket->secret = set->ticket;
+	ret_ticket->reply = decision->reply * REPLY_CONNECTIONS + connection;
+	ret_ticket->head_only = judged->conn->head.is_head_method;
+	ret_ticket->reserved = 0;
+	ret_ticket->reset_minute = decision->reset_ms / LIMIT_MINUTE_MS;
+	return true;
 }
 
 /*
- * Answer, and end the connection; behind the application's answer where one is due.
+ * Answer, and end the connection; behind the answer that is owed, where one is. The buffer may be
+ * too short for a ticket, so the record says what is to be answered.
  */
-static __always_inline int refuse_and_close(struct judgement *judged)
+static __noinline int refuse_and_close(struct judgement *judged)
 {
 	struct conn *conn = judged->conn;
+	struct ticket ticket;
 
+	if (!write_ticket(judged, REPLY_CLOSE, &ticket))
+		return discard(judged);
 	conn->ingress = INGRESS_CLOSED;
 	conn->closing = CLOSING_DUE;
-	conn->closing_reply = judged->decision.reply * REPLY_CONNECTIONS + REPLY_CLOSE;
-	conn->closing_reset_minute = judged->decision.reset_ms / LIMIT_MINUTE_MS;
-	conn->closing_head_only = conn->head.is_head_method;
-	if (conn->answer_due)
-		return SK_DROP;
+	conn->closing_ticket = ticket;
+	if (conn->answer_due || conn->tickets)
+		return eat(judged->skb, judged->tcp);
+	if (eat_for_ticket(judged->skb, judged->tcp, judged->cookie, &ticket))
+		return SK_PASS;
 	return bpf_sk_redirect_hash(judged->skb, &socks, &judged->cookie, 0);
 }
 
@@ -71,27 +96,21 @@ static __noinline int refuse(struct judgement *judged)
 	struct __sk_buff *skb = judged->skb;
 	struct conn *conn = judged->conn;
 	__u64 body_left = conn->head.length + conn->head.content_length - skb->len;
-	struct ticket ticket = {};
-	const struct settings *set;
-	__u32 zero = 0;
+	struct ticket ticket;
 
-	set = bpf_map_lookup_elem(&settings, &zero);
-	if (!set || !conn->head.persistent || body_left > DISCARD_MAX ||
-	    skb->len < sizeof(ticket) || skb->len > MESSAGE_MAX)
+	if (!conn->head.persistent || body_left > DISCARD_MAX || skb->len < sizeof(ticket) ||
+	    skb->len > MESSAGE_MAX)
 		return refuse_and_close(judged);
 	/* Each fragment would be sent as a message of its own, so there must be but one. */
-	if (bpf_skb_pull_data(skb, skb->len))
-		return refuse_and_close(judged);
-	ticket.secret = set->ticket;
-	ticket.reset_minute = judged->decision.reset_ms / LIMIT_MINUTE_MS;
-	ticket.reply = judged->decision.reply * REPLY_CONNECTIONS +
-		       (conn->head.minor ? REPLY_IMPLICIT : REPLY_KEEP_ALIVE);
-	ticket.head_only = conn->head.is_head_method;
-	if (bpf_skb_store_bytes(skb, 0, &ticket, sizeof(ticket), 0))
+	if (!write_ticket(judged, conn->head.minor ? REPLY_IMPLICIT : REPLY_KEEP_ALIVE, &ticket) ||
+	    bpf_skb_pull_data(skb, skb->len) ||
+	    bpf_skb_store_bytes(skb, 0, &ticket, sizeof(ticket), 0))
 		return refuse_and_close(judged);
 	conn->ingress_left = body_left;
 	conn->ingress = body_left ? INGRESS_DISCARD : INGRESS_HEAD;
 	conn->tickets++;
+	if (eat_for_ticket(skb, judged->tcp, judged->cookie, &ticket))
+		return SK_PASS;
 	return bpf_sk_redirect_hash(skb, &socks, &judged->cookie, 0);
 }
 
@@ -208,7 +227,7 @@ static __always_inline int admit(struct judgement *judged)
 	struct conn *conn = judged->conn;
 
 	if (write_identity(judged->skb, conn))
-		return discard(conn);
+		return discard(judged);
 	conn->ingress_left = conn->head.length + conn->head.content_length - judged->skb->len;
 	conn->ingress = conn->ingress_left ? INGRESS_BODY : INGRESS_HEAD;
 	conn->answer_due = 1;
@@ -231,14 +250,12 @@ static __always_inline int judge_request(struct judgement *judged)
 	struct conn *conn = judged->conn;
 	struct http_head *head = &conn->head;
 	struct decision *decision = &judged->decision;
-	struct bpf_sock *sk = skb->sk;
-	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 	__u32 head_max = conn->gate.head_limit + EMPTY_LINE;
 
-	if (!tcp || bpf_skb_pull_data(skb, skb->len < head_max ? skb->len : head_max))
-		return discard(conn);
+	if (bpf_skb_pull_data(skb, skb->len < head_max ? skb->len : head_max))
+		return discard(judged);
 	http_head_begin(head, conn->gate.head_limit);
-	if (answer_running(conn, tcp)) {
+	if (answer_running(conn, judged->tcp)) {
 		/* One request at a time: what comes before the answer is out is not judged. */
 		decide_refuse(decision, REPLY_BAD_REQUEST);
 		goto out_close;
@@ -256,7 +273,7 @@ static __always_inline int judge_request(struct judgement *judged)
 	if (judge_key(judged))
 		return admit(judged);
 	if (decision->busy)
-		return discard(conn);
+		return discard(judged);
 out_refuse:
 	count(refusal_counter(decision->reply));
 	return refuse(judged);
@@ -266,7 +283,7 @@ out_close:
 }
 
 /* More of a body. A next request behind it, in the same buffer, cannot be taken apart from it. */
-static __always_inline int judge_body(struct judgement *judged, int verdict)
+static __always_inline int judge_body(struct judgement *judged, bool pass)
 {
 	struct conn *conn = judged->conn;
 
@@ -278,17 +295,19 @@ static __always_inline int judge_body(struct judgement *judged, int verdict)
 	conn->ingress_left -= judged->skb->len;
 	if (!conn->ingress_left)
 		conn->ingress = INGRESS_HEAD;
-	return verdict;
+	return pass ? SK_PASS : eat(judged->skb, judged->tcp);
 }
 
 SEC("sk_skb")
 int sluice_verdict(struct __sk_buff *skb)
 {
 	struct judgement judged = { .skb = skb, .cookie = bpf_get_socket_cookie(skb) };
+	struct bpf_sock *sk = skb->sk;
 
 	judged.conn = bpf_map_lookup_elem(&conns, &judged.cookie);
+	judged.tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 	/* Its record is gone: the socket is closing, and nobody will read this. */
-	if (!judged.conn)
+	if (!judged.conn || !judged.tcp)
 		return SK_DROP;
 	/* The end of the client's stream. */
 	if (!skb->len)
@@ -297,11 +316,11 @@ int sluice_verdict(struct __sk_buff *skb)
 	case INGRESS_HEAD:
 		return judge_request(&judged);
 	case INGRESS_BODY:
-		return judge_body(&judged, SK_PASS);
+		return judge_body(&judged, true);
 	case INGRESS_DISCARD:
-		return judge_body(&judged, SK_DROP);
+		return judge_body(&judged, false);
 	default:
-		return discard(judged.conn);
+		return discard(&judged);
 	}
 }
 

@@ -4,7 +4,7 @@
  * load time against the running kernel's BTF, so that no generated header is needed.
  *
  * They give what no helper gives on all kernels: where the next byte of an answer will stand in
- * the TCP stream, whether it will fit, and the network namespace of a socket.
+ * the TCP stream, whether it will fit, who waits for a socket, and in which network namespace it is.
  */
 #ifndef SLUICE_KERNEL_BPF_H
 #define SLUICE_KERNEL_BPF_H
@@ -25,8 +25,26 @@ struct sock_common {
 	possible_net_t skc_net;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
+struct wait_queue_head {
+	struct list_head head;
+};
+
+struct wait_queue_entry {
+	void *func; /* how the one who waits is woken */
+	struct list_head entry;
+};
+
+struct socket_wq {
+	struct wait_queue_head wait;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct socket_wq *sk_wq;
 	int sk_wmem_queued; /* bytes */
 	int sk_sndbuf;	    /* bytes */
 };

@@ -75,6 +75,31 @@ struct {
 	__type(value, __u64);
 } socks SEC(".maps") __weak;
 
+/*
+ * The daemon's sink, at key 0: a socket whose sending side is broken. A buffer that is redirected to
+ * it is eaten without waking anybody (quiet.bpf.h).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, __u64);
+} sink SEC(".maps") __weak;
+
+/* The daemon's way back in, at key 0. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, __u64);
+} injectors SEC(".maps") __weak;
+
+/* To the daemon: struct handoff. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+} handoff SEC(".maps") __weak;
+
 /* What the gate knows of a socket, where only the socket is at hand. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

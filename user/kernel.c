@@ -191,8 +191,14 @@ static int put_programs(struct kernel *kernel)
 	r = put_program(p->maps.verdict_program, p->progs.sluice_verdict);
 	if (!r)
 		r = put_program(p->maps.message_program, p->progs.sluice_message);
-	if (r || kernel->taken_over)
+	if (r)
 		return r;
+	/* The injector is this daemon's own socket, so its program is simply replaced. */
+	if (bpf_prog_attach(bpf_program__fd(p->progs.sluice_inject), bpf_map__fd(p->maps.injectors),
+			    BPF_SK_SKB_VERDICT, 0))
+		return -errno;
+	if (kernel->taken_over)
+		return 0;
 	if (bpf_prog_attach(bpf_program__fd(p->progs.sluice_egress), socks, BPF_SK_MSG_VERDICT,
 			    0) ||
 	    bpf_prog_attach(bpf_program__fd(p->progs.sluice_ingress), socks, BPF_SK_SKB_VERDICT, 0))
@@ -334,6 +340,7 @@ void kernel_close(struct kernel *kernel)
 		return;
 	if (kernel->usage)
 		munmap(kernel->usage, (size_t)kernel->slots * sizeof(struct key_usage));
+	ring_buffer__free(kernel->handoff);
 	bpf_link__destroy(kernel->enrol);
 	bpf_link__destroy(kernel->guard);
 	sluice_bpf__destroy(kernel->programs);

@@ -111,4 +111,20 @@ uint32_t kernel_max_connections(const struct kernel *kernel);
 /* Sum of all processors' counters, in the order of enum counter. */
 int kernel_read_counters(struct kernel *kernel, uint64_t ret_counters[COUNTER_COUNT]);
 
+/*
+ * Give the programs the daemon's injector and its sink (slowpath.c), sockets that stay the caller's
+ * and leave the tables when they are closed.
+ */
+int kernel_put_injector(struct kernel *kernel, int fd);
+int kernel_put_sink(struct kernel *kernel, int fd);
+
+/*
+ * Open the ring buffer `handoff`. ret_fd is readable when there are records, which
+ * kernel_read_handoff() then gives to callback one by one. To be opened once.
+ */
+int kernel_open_handoff(struct kernel *kernel,
+			void (*callback)(const struct handoff *record, void *data), void *data,
+			int *ret_fd);
+int kernel_read_handoff(struct kernel *kernel);
+
 #endif

@@ -207,3 +207,50 @@ int kernel_read_counters(struct kernel *kernel, uint64_t ret_counters[COUNTER_CO
 	free(values);
 	return r;
 }
+
+static int put_socket(struct bpf_map *map, int fd)
+{
+	__u64 zero = 0, value = fd;
+
+	return put(map, &zero, &value);
+}
+
+int kernel_put_injector(struct kernel *kernel, int fd)
+{
+	return put_socket(kernel->programs->maps.injectors, fd);
+}
+
+int kernel_put_sink(struct kernel *kernel, int fd)
+{
+	return put_socket(kernel->programs->maps.sink, fd);
+}
+
+static int on_record(void *data, void *record, size_t size)
+{
+	struct kernel *kernel = data;
+
+	if (size >= sizeof(struct handoff))
+		kernel->on_handoff(record, kernel->on_handoff_data);
+	return 0;
+}
+
+int kernel_open_handoff(struct kernel *kernel,
+			void (*callback)(const struct handoff *record, void *data), void *data,
+			int *ret_fd)
+{
+	kernel->on_handoff = callback;
+	kernel->on_handoff_data = data;
+	kernel->handoff = ring_buffer__new(bpf_map__fd(kernel->programs->maps.handoff), on_record,
+					   kernel, NULL);
+	if (!kernel->handoff)
+		return -errno;
+	*ret_fd = ring_buffer__epoll_fd(kernel->handoff);
+	return 0;
+}
+
+int kernel_read_handoff(struct kernel *kernel)
+{
+	int r = ring_buffer__consume(kernel->handoff);
+
+	return r < 0 ? r : 0;
+}

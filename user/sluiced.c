@@ -19,6 +19,7 @@
 #include "gates.h"
 #include "log.h"
 #include "replies.h"
+#include "slowpath.h"
 #include "util.h"
 
 #define EXIT_USAGE 2
@@ -35,11 +36,13 @@ struct daemon {
 	struct registry *registry;
 	struct service service;
 	struct control *control;
+	struct slowpath slowpath;
 	struct loop loop;
 	struct loop_source stop;
 	struct loop_source tick;
 	struct clock_watch clock;
-	int upkeep; /* what the last round of it returned */
+	int upkeep_result; /* of the last round */
+	int clock_result;
 	char why[512];
 };
 
@@ -190,6 +193,15 @@ static int open_control(struct daemon *daemon)
 			     &daemon->control, daemon->why, sizeof(daemon->why));
 }
 
+static int open_slowpath(struct daemon *daemon)
+{
+	int r = slowpath_open(&daemon->slowpath, daemon->kernel, &daemon->loop);
+
+	return r ? explain(daemon, r, "The daemon's own way into the gate cannot be made: %s.",
+			   strerror(-r))
+		 : 0;
+}
+
 static int put_gates(struct daemon *daemon)
 {
 	return gates_put(daemon->kernel, &daemon->config, daemon->why, sizeof(daemon->why));
@@ -203,9 +215,9 @@ static int enforce(struct daemon *daemon)
 typedef int step(struct daemon *daemon);
 
 static step *const start_steps[] = {
-	guard_process, open_loop,    claim_ports, open_folder, open_store,
-	open_kernel,   put_settings, put_answers, put_keys,    open_registry,
-	open_control,  put_gates,    enforce,
+	guard_process, open_loop,     claim_ports, open_folder, open_store,
+	open_kernel,   put_settings,  put_answers, put_keys,	open_registry,
+	open_control,  open_slowpath, put_gates,   enforce,
 };
 
 /* Run steps in their order up to the first that fails. */
@@ -220,16 +232,18 @@ static int run_steps(struct daemon *daemon, step *const *steps, size_t count)
 
 /* --- while it runs ------------------------------------------------------------------------------- */
 
-static void on_clock_set(void *data)
+/* Tell the kernel side where the clocks stand. A lasting failure is told once. */
+static void follow_clock(void *data)
 {
 	struct daemon *daemon = data;
 	int r = gates_follow_clock(daemon->kernel);
 
-	if (r)
+	if (r && r != daemon->clock_result)
 		log_error("The kernel side cannot be told of the clock: %s.", strerror(-r));
+	daemon->clock_result = r;
 }
 
-/* Each second: mark what has expired, save what was counted. A lasting failure is told once. */
+/* Each second: mark what has expired, save what was counted. */
 static void on_tick(void *data)
 {
 	struct daemon *daemon = data;
@@ -237,13 +251,14 @@ static void on_tick(void *data)
 	int saved = sync_save_usage(daemon->sync);
 	int r = saved ? saved : swept;
 
-	if (r && r != daemon->upkeep)
+	follow_clock(daemon);
+	if (r && r != daemon->upkeep_result)
 		log_error("The store cannot be kept up to date: %s. Keys stay in force as they "
 			  "are, and it is tried again each second.",
 			  strerror(-r));
-	if (!r && daemon->upkeep)
+	if (!r && daemon->upkeep_result)
 		log_notice("The store is up to date again.");
-	daemon->upkeep = r;
+	daemon->upkeep_result = r;
 }
 
 static int serve(struct daemon *daemon)
@@ -254,7 +269,7 @@ static int serve(struct daemon *daemon)
 	if (!r)
 		r = loop_set_timer(&daemon->tick, TICK_MS, TICK_MS);
 	if (!r)
-		r = clock_watch_start(&daemon->clock, loop, on_clock_set, daemon);
+		r = clock_watch_start(&daemon->clock, loop, follow_clock, daemon);
 	if (!r)
 		r = loop_run(loop);
 	return r ? explain(daemon, r, "The event loop failed: %s.", strerror(-r)) : 0;
@@ -273,8 +288,8 @@ static void say_what_stands(const struct daemon *daemon)
 	log_info("The gate is on the sockets of cgroup %s, pinned in %s%s.",
 		 kernel_cgroup(daemon->kernel), config->pin,
 		 kernel_taken_over(daemon->kernel) ? "; it stood already and was taken over" : "");
-	log_info("%u keys are in force, of %u that can be; the state is in %s.",
-		 sync_count(daemon->sync), kernel_slots(daemon->kernel), config->state);
+	log_info("Keys in force: %u, of at most %u; the state is in %s.", sync_count(daemon->sync),
+		 kernel_slots(daemon->kernel), config->state);
 	log_info("The control socket is %s.", config->socket);
 }
 
@@ -298,6 +313,7 @@ static void close_all(struct daemon *daemon)
 	registry_close(daemon->registry);
 	sync_stop(daemon->sync);
 	store_close(daemon->store);
+	slowpath_close(&daemon->slowpath);
 	kernel_close(daemon->kernel);
 	clock_watch_stop(&daemon->clock, &daemon->loop);
 	loop_remove(&daemon->loop, &daemon->tick);
@@ -361,6 +377,7 @@ static int remove_gate(struct daemon *daemon)
 int main(int argc, char **argv)
 {
 	struct daemon daemon = {
+		.slowpath = SLOWPATH_NONE,
 		.loop.epoll_fd = -1,
 		.stop = LOOP_SOURCE_NONE,
 		.tick = LOOP_SOURCE_NONE,
