@@ -7,8 +7,6 @@
 #include "setting.h"
 #include "util.h"
 
-#define HEAD_LIMIT_DEFAULT 16384
-
 static const struct config defaults = {
 	.state = "/var/lib/sluice",
 	.socket = "/run/sluice/control.sock",
@@ -18,6 +16,8 @@ static const struct config defaults = {
 	.max_connections = 65536,
 	.keys_per_account = 10,
 };
+
+static const struct config_port port_defaults = { .head_limit = 16384 };
 
 /* Options that are not settings. */
 enum option_value {
@@ -77,7 +77,8 @@ struct config_port *config_add_port(struct config *config, uint32_t port)
 	if (config->port_count == CONFIG_PORTS_MAX)
 		return NULL;
 	config->port_count++;
-	*at = (struct config_port){ .port = port, .head_limit = HEAD_LIMIT_DEFAULT };
+	*at = port_defaults;
+	at->port = port;
 	return at;
 }
 
@@ -263,20 +264,60 @@ int config_read(int argc, char **argv, const char *default_file, struct config *
 	return r;
 }
 
-static void print_option(FILE *out, const char *name, const char *argument, const char *help)
+static void print_row(FILE *out, const char *name, const char *argument, const char *help)
 {
 	char left[48];
 
-	snprintf(left, sizeof(left), "--%s %s", name, argument ? argument : "");
-	fprintf(out, "  %-22s %s\n", left, help);
+	snprintf(left, sizeof(left), "%s %s", name, argument ? argument : "");
+	fprintf(out, "  %-22s %s", left, help);
 }
 
-static void print_setting(FILE *out, const struct setting *setting)
+static void print_rows(FILE *out, const struct option_row *rows, size_t count)
 {
-	fprintf(out, "  %-22s %s", setting->name, setting->help);
+	char name[32];
+
+	for (size_t i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "--%s", rows[i].name);
+		print_row(out, name, rows[i].argument, rows[i].help);
+		fputc('\n', out);
+	}
+}
+
+/* A setting with its range and what it is by default, which is at its offset in defaults. */
+static void print_setting(FILE *out, const struct setting *setting, const char *name,
+			  const char *argument, const void *values)
+{
+	const void *value = (const char *)values + setting->offset;
+
+	print_row(out, name, argument, setting->help);
 	if (setting->kind == SETTING_NUMBER)
-		fprintf(out, ", %u to %u", setting->minimum, setting->maximum);
+		fprintf(out, ", %u to %u (default: %u)", setting->minimum, setting->maximum,
+			*(const uint32_t *)value);
+	else if (setting->kind == SETTING_IDENTITY)
+		fprintf(out, " (default: %s)", *(const bool *)value ? "keep" : "swap");
+	else if (*(const char *)value)
+		fprintf(out, " (default: %s)", (const char *)value);
 	fputc('\n', out);
+}
+
+static const void *values_of(size_t index)
+{
+	return index < sluice_setting_count ? (const void *)&defaults : &port_defaults;
+}
+
+static void print_options(FILE *out)
+{
+	char name[32];
+
+	print_rows(out, rows_before, ARRAY_SIZE(rows_before));
+	for (size_t i = 0; setting_at(i); i++) {
+		const struct setting *setting = setting_at(i);
+
+		snprintf(name, sizeof(name), "--%s", setting->name);
+		if (setting->argument)
+			print_setting(out, setting, name, setting->argument, values_of(i));
+	}
+	print_rows(out, rows_after, ARRAY_SIZE(rows_after));
 }
 
 void config_print_help(FILE *out)
@@ -284,20 +325,12 @@ void config_print_help(FILE *out)
 	fprintf(out, "sluiced checks API keys and their limits in the kernel, in front of the\n"
 		     "applications that listen on the given ports.\n\n"
 		     "Usage: sluiced --port N [OPTION]...\n\n");
-	for (size_t i = 0; i < ARRAY_SIZE(rows_before); i++)
-		print_option(out, rows_before[i].name, rows_before[i].argument,
-			     rows_before[i].help);
-	for (size_t i = 0; setting_at(i); i++)
-		if (setting_at(i)->argument)
-			print_option(out, setting_at(i)->name, setting_at(i)->argument,
-				     setting_at(i)->help);
-	for (size_t i = 0; i < ARRAY_SIZE(rows_after); i++)
-		print_option(out, rows_after[i].name, rows_after[i].argument, rows_after[i].help);
-	fprintf(out, "\nSettings of [sluice] in the configuration:\n");
-	for (size_t i = 0; i < sluice_setting_count; i++)
-		print_setting(out, &sluice_settings[i]);
-	fprintf(out, "\nSettings of each [port N] in the configuration:\n");
-	for (size_t i = 0; i < port_setting_count; i++)
-		print_setting(out, &port_settings[i]);
+	print_options(out);
+	fprintf(out, "\nThe configuration may have these and more; the command line wins.\n");
+	for (size_t i = 0; setting_at(i); i++) {
+		if (i == 0 || i == sluice_setting_count)
+			fprintf(out, "\n[%s]\n", i ? "port N" : "sluice");
+		print_setting(out, setting_at(i), setting_at(i)->name, NULL, values_of(i));
+	}
 	fprintf(out, "\nExit status: 0 done, 1 failed (the reason on stderr), 2 wrong usage.\n");
 }

@@ -32,7 +32,7 @@ const size_t sluice_setting_count = sizeof(sluice_settings) / sizeof(sluice_sett
 
 const struct setting port_settings[] = {
 	{ "identity", SETTING_IDENTITY, IN(config_port, keep_identity), .argument = "swap|keep",
-	  .help = "swap the Authorization line for X-Key-Id, or keep it (default: swap)" },
+	  .help = "swap the Authorization line for X-Key-Id, or keep it" },
 	{ "head_limit", SETTING_NUMBER, IN(config_port, head_limit), .minimum = 1024,
 	  .maximum = 16384, .help = "bytes a request head may have" },
 };
