@@ -154,7 +154,7 @@ static bool is_due(const struct sync_entry *entry, uint64_t at_ms)
 /* Mark in the store the keys whose time has come, where there are any. */
 static int mark_expired(struct sync *sync, uint64_t at_ms)
 {
-	for (uint32_t slot = 0; slot < sync->table.slots; slot++) {
+	for (uint32_t slot = 0; slot < sync->table.end; slot++) {
 		const struct sync_entry *entry = &sync->table.entries[slot];
 
 		if (is_due(entry, at_ms) && !entry->leaving)
@@ -168,7 +168,7 @@ int sync_sweep(struct sync *sync, uint64_t at_ms)
 	int marked = mark_expired(sync, at_ms);
 	int err, ret = marked;
 
-	for (uint32_t slot = 0; slot < sync->table.slots; slot++) {
+	for (uint32_t slot = 0; slot < sync->table.end; slot++) {
 		struct sync_entry *entry = &sync->table.entries[slot];
 
 		/* A key that the store still has as active stays, refused as it is, until then. */
@@ -186,7 +186,7 @@ static uint32_t gather_changed(struct sync *sync)
 {
 	uint32_t count = 0;
 
-	for (uint32_t slot = 0; slot < sync->table.slots; slot++) {
+	for (uint32_t slot = 0; slot < sync->table.end; slot++) {
 		const struct sync_entry *entry = &sync->table.entries[slot];
 		struct store_usage usage;
 

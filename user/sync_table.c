@@ -90,8 +90,7 @@ void sync_table_free(struct sync_table *table, uint32_t slot, bool rest)
 	table->free_count++;
 }
 
-struct sync_entry *sync_table_enter(struct sync_table *table, uint32_t slot,
-				    const struct key_record *record)
+void sync_table_enter(struct sync_table *table, uint32_t slot, const struct key_record *record)
 {
 	struct sync_entry *entry = &table->entries[slot];
 	uint32_t *bucket = bucket_of(table, &record->digest);
@@ -108,7 +107,8 @@ struct sync_entry *sync_table_enter(struct sync_table *table, uint32_t slot,
 	};
 	memcpy(entry->saved.id, record->id, sizeof(entry->saved.id));
 	*bucket = slot;
-	return entry;
+	if (table->end <= slot)
+		table->end = slot + 1;
 }
 
 void sync_table_drop(struct sync_table *table, uint32_t slot)

@@ -38,6 +38,7 @@ struct free_slot {
 struct sync_table {
 	struct sync_entry *entries;
 	uint32_t slots;
+	uint32_t end;	   /* behind the last slot that ever held a key */
 	uint32_t *buckets; /* first slot of the keys whose digests begin alike */
 	uint32_t bucket_mask;
 	struct free_slot *free; /* a ring of `slots` places, the longest free first */
@@ -62,8 +63,7 @@ int sync_table_allocate(struct sync_table *table, uint32_t *ret_slot);
 void sync_table_free(struct sync_table *table, uint32_t slot, bool rest);
 
 /* Enter a key at a slot that is its own, or take it out again. */
-struct sync_entry *sync_table_enter(struct sync_table *table, uint32_t slot,
-				    const struct key_record *record);
+void sync_table_enter(struct sync_table *table, uint32_t slot, const struct key_record *record);
 void sync_table_drop(struct sync_table *table, uint32_t slot);
 
 #endif
