@@ -235,7 +235,7 @@ core_inline enum response_event response_length_end(struct response *response)
 
 core_inline enum response_event response_length_byte(struct response *response, __u8 byte)
 {
-	const __u64 most = 1ULL << 59; /* ten times that and a digit still fits */
+	const __u64 most = 922337203685477580; /* a tenth of 2^63 */
 
 	if (byte == '\n')
 		return response_length_end(response);
