@@ -20,6 +20,7 @@
 #include "log.h"
 #include "replies.h"
 #include "slowpath.h"
+#include "state_folder.h"
 #include "util.h"
 
 #define EXIT_USAGE 2
@@ -99,28 +100,9 @@ static int claim_ports(struct daemon *daemon)
 	return r;
 }
 
-/* Nobody but the owner may look into the state folder. */
 static int open_folder(struct daemon *daemon)
 {
-	const char *folder = daemon->config.state;
-	struct stat status;
-
-	if (mkdir(folder, 0700) && errno != EEXIST)
-		return explain(daemon, -errno, "The state folder %s cannot be made: %s.", folder,
-			       strerror(errno));
-	if (stat(folder, &status))
-		return explain(daemon, -errno, "The state folder %s cannot be read: %s.", folder,
-			       strerror(errno));
-	if (!S_ISDIR(status.st_mode))
-		return explain(daemon, -ENOTDIR, "The state folder %s is no folder.", folder);
-	if (status.st_uid != geteuid())
-		return explain(daemon, -EPERM, "The state folder %s belongs to another user.",
-			       folder);
-	if (status.st_mode & 077)
-		return explain(daemon, -EPERM,
-			       "The state folder %s is open to other users; run: chmod 700 %s",
-			       folder, folder);
-	return 0;
+	return state_folder_open(daemon->config.state, daemon->why, sizeof(daemon->why));
 }
 
 static int open_store(struct daemon *daemon)

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The folder that holds the store and the pepper. */
+#ifndef SLUICE_STATE_FOLDER_H
+#define SLUICE_STATE_FOLDER_H
+
+#include <stddef.h>
+
+/*
+ * Make the folder, mode 0700, or see that the one that is there is ours and closed to others.
+ *
+ * On failure why (why_size bytes) says what is wrong and what to do: -EPERM it is not ours alone,
+ * -ENOTDIR it is no folder.
+ */
+int state_folder_open(const char *path, char *why, size_t why_size);
+
+#endif
