@@ -25,7 +25,7 @@ struct http_case {
 #define VERSION(text)  TEXT("GET / " text "\r\n" HOST "\r\n")
 #define HOSTS(fields)  TEXT(LINE fields "\r\n")
 #define HTTP10(fields) TEXT("GET / HTTP/1.0\r\n" fields "\r\n")
-#define KEY	       "gx_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP"
+#define KEY	       "gx_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
 #define BEARER	       "Authorization: Bearer " KEY "\r\n"
 
 #define ROW_BARE       "a bare LF or CR anywhere in a head is bad"
