@@ -127,7 +127,7 @@ struct reply_template {
 
 /*
  * A record of `handoff`: an answer that the programs could not send without waking the application.
- * The daemon sends it back as it is through its injector socket, as one datagram.
+ * The relay sends it back as it is through its injector socket, as one datagram.
  */
 #define TICKET_SIZE 16
 struct handoff {

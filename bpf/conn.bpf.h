@@ -40,7 +40,7 @@ struct ticket {
 	__u32 reset_minute; /* minutes since the epoch, where the answer names a time */
 };
 
-_Static_assert(sizeof(struct ticket) == TICKET_SIZE, "the daemon hands tickets on unread");
+_Static_assert(sizeof(struct ticket) == TICKET_SIZE, "the relay hands tickets on unread");
 
 struct conn {
 	struct gate gate; /* as it was when the connection was made */

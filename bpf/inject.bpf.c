@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The daemon's way back in: each datagram on its injector is a struct handoff. It is sent out of the
+ * The relay's way back in: each datagram on its injector is a struct handoff. It is sent out of the
  * connection it names, where the message program puts the answer in its place, in order with what
  * else leaves that socket.
  */

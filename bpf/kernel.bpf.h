@@ -33,11 +33,6 @@ struct wait_queue_head {
 	struct list_head head;
 };
 
-struct wait_queue_entry {
-	void *func; /* how the one who waits is woken */
-	struct list_head entry;
-};
-
 struct socket_wq {
 	struct wait_queue_head wait;
 };

@@ -76,7 +76,7 @@ struct {
 } socks SEC(".maps") __weak;
 
 /*
- * The daemon's sink, at key 0: a socket whose sending side is broken. A buffer that is redirected to
+ * The relay's sink, at key 0: a socket whose sending side is broken. A buffer that is redirected to
  * it is eaten without waking anybody (quiet.bpf.h).
  */
 struct {
@@ -86,7 +86,7 @@ struct {
 	__type(value, __u64);
 } sink SEC(".maps") __weak;
 
-/* The daemon's way back in, at key 0. */
+/* The relay's way back in, at key 0. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);
 	__uint(max_entries, 1);
@@ -94,7 +94,7 @@ struct {
 	__type(value, __u64);
 } injectors SEC(".maps") __weak;
 
-/* To the daemon: struct handoff. */
+/* To the relay: struct handoff. It outlives whoever reads it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 256 * 1024);
