@@ -5,18 +5,8 @@
 #include <string.h>
 
 #include "api_calls.h"
+#include "counters.h"
 #include "util.h"
-
-struct counter_row {
-	const char *name;
-	const char *help;
-};
-
-static const struct counter_row counter_rows[COUNTER_COUNT] = {
-#define X(id, name, help) [COUNTER_##id] = { name, help },
-	SLUICE_COUNTERS(X)
-#undef X
-};
 
 /* Everything that both calls tell and that can fail to be read. */
 struct reading {
@@ -79,29 +69,15 @@ static int read_gates(struct kernel *kernel, json_t **ret_gates, struct failure 
 	return 0;
 }
 
-/* "refused_no_key" as the API writes names: "refusedNoKey". */
-static void camel_case(const char *name, char *ret_name, size_t name_size)
-{
-	size_t used = 0;
-
-	for (; *name && used + 1 < name_size; name++) {
-		if (*name == '_' && name[1])
-			ret_name[used++] = *++name - 'a' + 'A';
-		else
-			ret_name[used++] = *name;
-	}
-	ret_name[used] = '\0';
-}
-
 static json_t *counters_to_json(const uint64_t counters[COUNTER_COUNT])
 {
 	json_t *json = json_object();
 
-	for (size_t i = 0; json && i < COUNTER_COUNT; i++) {
-		char name[64];
+	for (enum counter i = 0; json && i < COUNTER_COUNT; i++) {
+		char member[COUNTER_MEMBER_SIZE];
 
-		camel_case(counter_rows[i].name, name, sizeof(name));
-		if (json_object_set_new(json, name, json_integer(counters[i]))) {
+		counter_member(i, member);
+		if (json_object_set_new(json, member, json_integer(counters[i]))) {
 			json_decref(json);
 			return NULL;
 		}
@@ -166,16 +142,16 @@ static void print_counters(FILE *out, const uint64_t counters[COUNTER_COUNT])
 	fprintf(out, "# HELP sluice_requests_total Requests that were judged, by verdict.\n"
 		     "# TYPE sluice_requests_total counter\n");
 	for (size_t i = 0; i < COUNTER_COUNT; i++)
-		if (verdict_of(counter_rows[i].name))
+		if (verdict_of(counter_texts[i].name))
 			fprintf(out, "sluice_requests_total{verdict=\"%s\"} %" PRIu64 "\n",
-				verdict_of(counter_rows[i].name), counters[i]);
+				verdict_of(counter_texts[i].name), counters[i]);
 	for (size_t i = 0; i < COUNTER_COUNT; i++) {
 		char name[64];
 
-		if (verdict_of(counter_rows[i].name))
+		if (verdict_of(counter_texts[i].name))
 			continue;
-		snprintf(name, sizeof(name), "%s_total", counter_rows[i].name);
-		print_metric(out, name, "counter", counter_rows[i].help, counters[i]);
+		snprintf(name, sizeof(name), "%s_total", counter_texts[i].name);
+		print_metric(out, name, "counter", counter_texts[i].help, counters[i]);
 	}
 }
 

@@ -2,15 +2,14 @@
 /*
  * `sluice status`, once or as a live view.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "abi.h"
 #include "command.h"
+#include "counters.h"
 #include "table.h"
 
 #define LINE_ROOM 512
@@ -21,39 +20,15 @@ struct sample {
 	double seconds; /* CLOCK_MONOTONIC */
 };
 
-struct counter_text {
-	const char *name; /* "refused_no_key" */
-	const char *help;
-};
-
-static const struct counter_text counters[COUNTER_COUNT] = {
-#define X(id, name, help) [COUNTER_##id] = { name, help },
-	SLUICE_COUNTERS(X)
-#undef X
-};
-
-/* "refused_no_key" becomes "refusedNoKey", as the API has it. */
-static void camel_case(const char *name, char *into, size_t size)
-{
-	size_t length = 0;
-
-	for (; *name && length + 1 < size; name++) {
-		bool word = *name == '_' && name[1];
-
-		into[length++] = word ? toupper((unsigned char)*++name) : *name;
-	}
-	into[length] = '\0';
-}
-
 static void take_sample(const json_t *status, struct sample *ret_sample)
 {
 	const json_t *counts = json_object_get(status, "counts");
 	struct timespec now;
-	char name[64];
+	char member[COUNTER_MEMBER_SIZE];
 
-	for (size_t i = 0; i < COUNTER_COUNT; i++) {
-		camel_case(counters[i].name, name, sizeof(name));
-		ret_sample->counts[i] = command_number(counts, name);
+	for (enum counter i = 0; i < COUNTER_COUNT; i++) {
+		counter_member(i, member);
+		ret_sample->counts[i] = command_number(counts, member);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	ret_sample->seconds = now.tv_sec + now.tv_nsec / 1e9;
@@ -170,9 +145,9 @@ static int print_totals(const struct sample *sample)
 	int error;
 
 	for (size_t i = 0; i < COUNTER_COUNT; i++) {
-		const char *const cells[] = { counters[i].name,
+		const char *const cells[] = { counter_texts[i].name,
 					      table_number(sample->counts[i], total),
-					      counters[i].help };
+					      counter_texts[i].help };
 
 		table_add(table, TABLE_PLAIN, cells);
 	}
@@ -207,10 +182,10 @@ static int print_rates(const struct sample *before, const struct sample *now)
 	for (enum counter i = 0; i < COUNTER_COUNT; i++) {
 		uint64_t more = increase(before->counts[i], now->counts[i]);
 		const char *const cells[] = {
-			counters[i].name,
+			counter_texts[i].name,
 			table_number(elapsed > 0 ? more / elapsed + 0.5 : 0, rate),
 			table_number(now->counts[i], total),
-			counters[i].help,
+			counter_texts[i].help,
 		};
 
 		if (!of_requests(i))
