@@ -19,6 +19,7 @@ struct table {
 	size_t column_count;
 	struct row **rows;
 	size_t row_count;
+	size_t room;	 /* rows that fit */
 	bool incomplete; /* a row could not be added */
 };
 
@@ -79,19 +80,31 @@ static struct row *row_new(enum table_tone tone, const char *const *cells, size_
 	return row;
 }
 
+/* Make room for one more row. Returns 0 or -ENOMEM. */
+static int grow(struct table *table)
+{
+	size_t room = table->room ? table->room * 2 : 16;
+	struct row **rows;
+
+	if (table->row_count < table->room)
+		return 0;
+	rows = realloc(table->rows, room * sizeof(*rows));
+	if (!rows)
+		return -ENOMEM;
+	table->rows = rows;
+	table->room = room;
+	return 0;
+}
+
 void table_add(struct table *table, enum table_tone tone, const char *const *cells)
 {
-	struct row **rows;
 	struct row *row;
 
 	if (!table)
 		return;
-	rows = realloc(table->rows, (table->row_count + 1) * sizeof(*rows));
-	if (rows)
-		table->rows = rows;
-	row = rows ? row_new(tone, cells, table->column_count) : NULL;
+	row = grow(table) ? NULL : row_new(tone, cells, table->column_count);
 	if (row)
-		rows[table->row_count++] = row;
+		table->rows[table->row_count++] = row;
 	else
 		table->incomplete = true;
 }
