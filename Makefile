@@ -8,6 +8,7 @@ PREFIX	   ?= /usr/local
 BINDIR	   ?= $(PREFIX)/bin
 SBINDIR	   ?= $(PREFIX)/sbin
 MANDIR	   ?= $(PREFIX)/share/man
+BASHDIR	   ?= $(PREFIX)/share/bash-completion/completions
 DESTDIR	   ?=
 
 CC	   ?= cc
@@ -170,6 +171,7 @@ install: all ## install to PREFIX (default /usr/local)
 	install -D -m 755 build/sluice $(DESTDIR)$(BINDIR)/sluice
 	install -D -m 644 scripts/sluiced.8 $(DESTDIR)$(MANDIR)/man8/sluiced.8
 	install -D -m 644 scripts/sluice.1 $(DESTDIR)$(MANDIR)/man1/sluice.1
+	install -D -m 644 scripts/completions/sluice.bash $(DESTDIR)$(BASHDIR)/sluice
 
 clean: ## remove what was built
 	rm -rf build
