@@ -24,6 +24,7 @@ enum option_value {
 	OPTION_PORT = 1,
 	OPTION_CONFIG,
 	OPTION_REMOVE,
+	OPTION_RELAY,
 	OPTION_HELP,
 	OPTION_VERSION,
 	OPTION_SETTING, /* + index into sluice_settings, then port_settings */
@@ -43,6 +44,7 @@ static const struct option_row rows_before[] = {
 static const struct option_row rows_after[] = {
 	{ "config", "FILE", OPTION_CONFIG, "configuration (default: " CONFIG_FILE ", if there)" },
 	{ "remove", NULL, OPTION_REMOVE, "take the gate down for good, and exit" },
+	{ "relay", NULL, OPTION_RELAY, "be the gate's relay; the daemon starts it by itself" },
 	{ "help", NULL, OPTION_HELP, "print this, and exit" },
 	{ "version", NULL, OPTION_VERSION, "print the version, and exit" },
 };
@@ -150,6 +152,9 @@ static int take_option(struct command_line *line, int option, char **argv, char 
 	case OPTION_REMOVE:
 		line->action = CONFIG_REMOVE;
 		return 0;
+	case OPTION_RELAY:
+		line->action = CONFIG_RELAY;
+		return 0;
 	case OPTION_HELP:
 		line->action = CONFIG_HELP;
 		return 0;
@@ -248,11 +253,10 @@ int config_read(int argc, char **argv, const char *default_file, struct config *
 	int r = read_command_line(argc, argv, &line, why, why_size);
 
 	config.action = line.action;
-	if (!r && (line.action == CONFIG_RUN || line.action == CONFIG_REMOVE)) {
+	if (!r && (line.action == CONFIG_RUN || line.action == CONFIG_REMOVE))
 		r = read_file(&line, default_file, &config, why, why_size);
-		if (!r)
-			r = apply_command_line(&line, &config, why, why_size);
-	}
+	if (!r)
+		r = apply_command_line(&line, &config, why, why_size);
 	if (!r && line.action == CONFIG_RUN && !config.port_count) {
 		snprintf(why, why_size,
 			 "There is no port to protect: give --port N, or a [port N] section in %s.",

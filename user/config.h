@@ -17,6 +17,7 @@
 enum config_action {
 	CONFIG_RUN,
 	CONFIG_REMOVE,
+	CONFIG_RELAY, /* be the relay that the daemon starts (relay.h) */
 	CONFIG_HELP,
 	CONFIG_VERSION,
 };

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -22,7 +21,8 @@
 
 #include "cgroup.h"
 #include "kernel_handle.h"
-#include "sockets.h"
+#include "netns.h"
+#include "relay.h"
 
 /* What a kernel call means to the one who started the daemon. */
 #define NEEDS "Sluice needs root, a kernel of 6.1 or newer with BTF, and a bpffs; "
@@ -117,7 +117,7 @@ static int remove_leftovers(struct kernel *kernel)
 		if (unlink(path) && errno != ENOENT)
 			return -errno;
 	}
-	return 0;
+	return relay_remove(kernel->pin_folder);
 }
 
 /* Sizes of maps that exist already win: what is in them is worth more than another size. */
@@ -193,7 +193,7 @@ static int put_programs(struct kernel *kernel)
 		r = put_program(p->maps.message_program, p->progs.sluice_message);
 	if (r)
 		return r;
-	/* The injector is this daemon's own socket, so its program is simply replaced. */
+	/* The injector keeps the program it was made with; the next one gets this. */
 	if (bpf_prog_attach(bpf_program__fd(p->progs.sluice_inject), bpf_map__fd(p->maps.injectors),
 			    BPF_SK_SKB_VERDICT, 0))
 		return -errno;
@@ -245,20 +245,6 @@ static int load(struct kernel *kernel, const struct kernel_options *options, cha
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-static int read_netns_cookie(uint64_t *ret_cookie)
-{
-	socklen_t length = sizeof(*ret_cookie);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int r = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret_cookie, &length))
-		r = -errno;
-	close(fd);
-	return r;
-}
-
 static int map_usage(struct kernel *kernel)
 {
 	size_t size = (size_t)kernel->slots * sizeof(struct key_usage);
@@ -307,7 +293,7 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	if (!kernel->pin_folder)
 		goto out_close;
-	r = read_netns_cookie(&kernel->netns_cookie);
+	r = netns_cookie(&kernel->netns_cookie);
 	if (r) {
 		explain(r, why, why_size,
 			"The kernel is too old: " NEEDS "this one has no "
@@ -340,7 +326,6 @@ void kernel_close(struct kernel *kernel)
 		return;
 	if (kernel->usage)
 		munmap(kernel->usage, (size_t)kernel->slots * sizeof(struct key_usage));
-	ring_buffer__free(kernel->handoff);
 	bpf_link__destroy(kernel->enrol);
 	bpf_link__destroy(kernel->guard);
 	sluice_bpf__destroy(kernel->programs);
@@ -391,48 +376,4 @@ int kernel_enforce(struct kernel *kernel, char *why, size_t why_size)
 		return explain(r, why, why_size, "Cannot attach to the cgroup %s: %s.",
 			       kernel->cgroup, strerror(-r));
 	return 0;
-}
-
-static int end_connections(const struct gate_key *key, const struct gate *gate, bool own,
-			   void *data)
-{
-	int r;
-
-	(void)gate;
-	(void)data;
-	if (!own)
-		return 0;
-	r = sockets_reset((uint16_t)key->port);
-	return r < 0 ? r : 0;
-}
-
-/*
- * The links go first: no socket is enrolled any more, and none is kept from its bytes. Sockets that
- * are open are reset, because taking one out of the sockhash would lose what it has not read.
- */
-int kernel_remove(struct kernel *kernel)
-{
-	struct bpf_map *map;
-	char path[PATH_MAX];
-	int r;
-
-	bpf_link__destroy(kernel->enrol);
-	bpf_link__destroy(kernel->guard);
-	kernel->enrol = kernel->guard = NULL;
-	for (int i = 0; i < 2; i++) {
-		r = pin_path(kernel, i ? "link_guard" : "link_enrol", path, sizeof(path));
-		if (r)
-			return r;
-		if (unlink(path) && errno != ENOENT)
-			return -errno;
-	}
-	r = kernel_each_gate(kernel, end_connections, NULL);
-	bpf_object__for_each_map(map, kernel->programs->obj)
-	{
-		if (bpf_map__is_pinned(map) && bpf_map__unpin(map, NULL))
-			return -errno;
-	}
-	if (rmdir(kernel->pin_folder))
-		return -errno;
-	return r;
 }

@@ -48,10 +48,13 @@ void kernel_close(struct kernel *kernel);
 int kernel_enforce(struct kernel *kernel, char *why, size_t why_size);
 
 /*
- * Take everything down: detach, unpin, remove the pin folder. Connections that are still open are
- * reset, since leaving them would leave them ungated. Used by --remove and by the demo.
+ * Take the gate in pin_folder down: detach, unpin, remove the folder. Works for the pins of any
+ * version. Connections that are still open are reset, since leaving them would leave them ungated.
+ *
+ * Nothing to do where there is no such folder. Errors: -EBUSY a daemon holds the folder (this
+ * process' own handle included: close it first), or what a system call returned.
  */
-int kernel_remove(struct kernel *kernel);
+int kernel_remove(const char *pin_folder);
 
 /* True where the pins of a former daemon were taken over rather than made. */
 bool kernel_taken_over(const struct kernel *kernel);
@@ -110,21 +113,5 @@ uint32_t kernel_max_connections(const struct kernel *kernel);
 
 /* Sum of all processors' counters, in the order of enum counter. */
 int kernel_read_counters(struct kernel *kernel, uint64_t ret_counters[COUNTER_COUNT]);
-
-/*
- * Give the programs the daemon's injector and its sink (slowpath.c), sockets that stay the caller's
- * and leave the tables when they are closed.
- */
-int kernel_put_injector(struct kernel *kernel, int fd);
-int kernel_put_sink(struct kernel *kernel, int fd);
-
-/*
- * Open the ring buffer `handoff`. ret_fd is readable when there are records, which
- * kernel_read_handoff() then gives to callback one by one. To be opened once.
- */
-int kernel_open_handoff(struct kernel *kernel,
-			void (*callback)(const struct handoff *record, void *data), void *data,
-			int *ret_fd);
-int kernel_read_handoff(struct kernel *kernel);
 
 #endif

@@ -17,9 +17,6 @@ struct kernel {
 	int cgroup_fd;
 	struct bpf_link *enrol;
 	struct bpf_link *guard;
-	struct ring_buffer *handoff;
-	void (*on_handoff)(const struct handoff *record, void *data);
-	void *on_handoff_data;
 	struct key_usage *usage;
 	uint32_t slots;
 	uint32_t max_connections;

@@ -18,8 +18,8 @@
 #include "control.h"
 #include "gates.h"
 #include "log.h"
+#include "relay.h"
 #include "replies.h"
-#include "slowpath.h"
 #include "state_folder.h"
 #include "util.h"
 
@@ -37,12 +37,13 @@ struct daemon {
 	struct registry *registry;
 	struct service service;
 	struct control *control;
-	struct slowpath slowpath;
 	struct loop loop;
 	struct loop_source stop;
 	struct loop_source tick;
 	struct clock_watch clock;
 	int upkeep_result; /* of the last round */
+	int relay_result;  /* likewise, of the look after the relay */
+	bool take_down;	   /* the gate goes with the daemon */
 	int clock_result;
 	char why[512];
 };
@@ -175,13 +176,11 @@ static int open_control(struct daemon *daemon)
 			     &daemon->control, daemon->why, sizeof(daemon->why));
 }
 
-static int open_slowpath(struct daemon *daemon)
+static int start_relay(struct daemon *daemon)
 {
-	int r = slowpath_open(&daemon->slowpath, daemon->kernel, &daemon->loop);
+	int r = relay_ensure(daemon->config.pin, daemon->why, sizeof(daemon->why));
 
-	return r ? explain(daemon, r, "The daemon's own way into the gate cannot be made: %s.",
-			   strerror(-r))
-		 : 0;
+	return r < 0 ? r : 0;
 }
 
 static int put_gates(struct daemon *daemon)
@@ -197,9 +196,9 @@ static int enforce(struct daemon *daemon)
 typedef int step(struct daemon *daemon);
 
 static step *const start_steps[] = {
-	guard_process, open_loop,     claim_ports, open_folder, open_store,
-	open_kernel,   put_settings,  put_answers, put_keys,	open_registry,
-	open_control,  open_slowpath, put_gates,   enforce,
+	guard_process, open_loop,    claim_ports, open_folder, open_store,
+	open_kernel,   put_settings, put_answers, put_keys,    open_registry,
+	open_control,  start_relay,  put_gates,	  enforce,
 };
 
 /* Run steps in their order up to the first that fails. */
@@ -225,6 +224,19 @@ static void follow_clock(void *data)
 	daemon->clock_result = r;
 }
 
+/* The relay needs nobody, but where it was killed, a new one is due. */
+static void keep_relay(struct daemon *daemon)
+{
+	char why[sizeof(daemon->why)];
+	int r = relay_ensure(daemon->config.pin, why, sizeof(why));
+
+	if (r < 0 && r != daemon->relay_result)
+		log_error("%s The application is woken for refused requests.", why);
+	if (r > 0)
+		log_notice("The relay was gone; there is a new one.");
+	daemon->relay_result = r;
+}
+
 /* Each second: mark what has expired, save what was counted. */
 static void on_tick(void *data)
 {
@@ -234,6 +246,7 @@ static void on_tick(void *data)
 	int r = saved ? saved : swept;
 
 	follow_clock(daemon);
+	keep_relay(daemon);
 	if (r && r != daemon->upkeep_result)
 		log_error("The store cannot be kept up to date: %s. Keys stay in force as they "
 			  "are, and it is tried again each second.",
@@ -285,7 +298,7 @@ static void undo_start(struct daemon *daemon)
 	/* First the gates, so that no connection is taken for one of theirs and reset. */
 	for (size_t i = 0; i < daemon->config.port_count; i++)
 		kernel_remove_gate(daemon->kernel, daemon->config.ports[i].port);
-	kernel_remove(daemon->kernel);
+	daemon->take_down = true;
 }
 
 /* Everything that was opened, newest first. Usage is saved with the end of sync. */
@@ -295,8 +308,9 @@ static void close_all(struct daemon *daemon)
 	registry_close(daemon->registry);
 	sync_stop(daemon->sync);
 	store_close(daemon->store);
-	slowpath_close(&daemon->slowpath);
 	kernel_close(daemon->kernel);
+	if (daemon->take_down)
+		kernel_remove(daemon->config.pin);
 	clock_watch_stop(&daemon->clock, &daemon->loop);
 	loop_remove(&daemon->loop, &daemon->tick);
 	loop_remove(&daemon->loop, &daemon->stop);
@@ -343,12 +357,16 @@ static int remove_gate(struct daemon *daemon)
 		return 0;
 	}
 	r = run_steps(daemon, steps, ARRAY_SIZE(steps));
-	if (r)
+	if (r == -EBUSY)
 		return r;
-	save_counts(daemon);
+	/* What this version cannot load, it can still take down. */
+	if (!r)
+		save_counts(daemon);
 	sync_stop(daemon->sync);
 	daemon->sync = NULL;
-	r = kernel_remove(daemon->kernel);
+	kernel_close(daemon->kernel);
+	daemon->kernel = NULL;
+	r = kernel_remove(daemon->config.pin);
 	if (r)
 		return explain(daemon, r, "The gate in %s cannot be taken down: %s.",
 			       daemon->config.pin, strerror(-r));
@@ -359,7 +377,6 @@ static int remove_gate(struct daemon *daemon)
 int main(int argc, char **argv)
 {
 	struct daemon daemon = {
-		.slowpath = SLOWPATH_NONE,
 		.loop.epoll_fd = -1,
 		.stop = LOOP_SOURCE_NONE,
 		.tick = LOOP_SOURCE_NONE,
@@ -382,6 +399,8 @@ int main(int argc, char **argv)
 	}
 	snprintf(daemon.store_path, sizeof(daemon.store_path), "%s/sluice.db", config->state);
 	snprintf(daemon.pepper_path, sizeof(daemon.pepper_path), "%s/pepper", config->state);
+	if (config->action == CONFIG_RELAY)
+		return relay_run(config->pin) ? EXIT_FAILURE : EXIT_SUCCESS;
 	r = config->action == CONFIG_REMOVE ? remove_gate(&daemon) : run(&daemon);
 	close_all(&daemon);
 	if (r)

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The relay at work. relay_start.c starts and ends it. */
+#include "relay.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "../bpf/abi.h"
+#include "loop.h"
+
+/* Milliseconds that the kernel may take to find out that nothing can be sent on the sink. */
+#define SINK_TIMEOUT_MS 2000
+/* Records sent with one system call. */
+#define BATCH 64
+
+struct relay {
+	struct loop loop;
+	struct loop_source records;
+	struct loop_source folder;
+	const char *pin_folder;
+	struct ring_buffer *handoff;
+	int injector[2]; /* 0 is written to; 1 is in the map */
+	int sink[2];	 /* 0 is in the map; 1 is its peer */
+	struct handoff batch[BATCH];
+	unsigned count; /* of records in batch */
+};
+
+static int open_pin(const struct relay *relay, const char *name)
+{
+	char path[PATH_MAX];
+	int length = snprintf(path, sizeof(path), "%s/%s", relay->pin_folder, name);
+	int fd;
+
+	if (length < 0 || (size_t)length >= sizeof(path))
+		return -ENAMETOOLONG;
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
+static int put_socket(const struct relay *relay, const char *map, int socket)
+{
+	__u64 zero = 0, value = socket;
+	int fd = open_pin(relay, map);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = bpf_map_update_elem(fd, &zero, &value, BPF_ANY) ? -errno : 0;
+	close(fd);
+	return r;
+}
+
+/* A connected pair of TCP sockets on loopback. */
+static int tcp_pair(int ret_pair[2])
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t length = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r = 0;
+
+	ret_pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (listener < 0 || ret_pair[0] < 0 ||
+	    bind(listener, (struct sockaddr *)&address, length) || listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *)&address, &length) ||
+	    connect(ret_pair[0], (struct sockaddr *)&address, length))
+		r = -errno;
+	if (!r) {
+		ret_pair[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		if (ret_pair[1] < 0)
+			r = -errno;
+	}
+	if (listener >= 0)
+		close(listener);
+	return r;
+}
+
+/*
+ * Send what was gathered down the injector, a datagram each. A datagram fails where its connection
+ * has ended; those behind it are still sent.
+ */
+static void flush(struct relay *relay)
+{
+	struct mmsghdr messages[BATCH] = {};
+	struct iovec pieces[BATCH];
+	unsigned sent = 0;
+	int n;
+
+	for (unsigned i = 0; i < relay->count; i++) {
+		pieces[i] = (struct iovec){ &relay->batch[i], sizeof(relay->batch[i]) };
+		messages[i].msg_hdr.msg_iov = &pieces[i];
+		messages[i].msg_hdr.msg_iovlen = 1;
+	}
+	while (sent < relay->count) {
+		n = sendmmsg(relay->injector[0], messages + sent, relay->count - sent, 0);
+		sent += n > 0 ? n : 1;
+	}
+	relay->count = 0;
+}
+
+static int on_record(void *data, void *record, size_t size)
+{
+	struct relay *relay = data;
+
+	if (size < sizeof(struct handoff))
+		return 0;
+	relay->batch[relay->count++] = *(struct handoff *)record;
+	if (relay->count == BATCH)
+		flush(relay);
+	return 0;
+}
+
+static void on_records(void *data)
+{
+	struct relay *relay = data;
+
+	ring_buffer__consume(relay->handoff);
+	flush(relay);
+}
+
+/* Something was unpinned. Without its maps, the gate is down. */
+static void on_folder(void *data)
+{
+	struct relay *relay = data;
+	char events[4096];
+	int fd;
+
+	if (read(relay->folder.fd, events, sizeof(events)) < 0 && errno != EAGAIN)
+		loop_stop(&relay->loop);
+	fd = open_pin(relay, "handoff");
+	if (fd < 0)
+		loop_stop(&relay->loop);
+	else
+		close(fd);
+}
+
+/*
+ * Break the sink: its sending side is shut, so that the first buffer sent through it fails, and
+ * the kernel takes no more for it. That failure shows as the socket's error.
+ */
+static int break_sink(struct relay *relay)
+{
+	struct pollfd broken = { .fd = relay->sink[0] };
+	socklen_t length = sizeof(int);
+	int error = 0;
+
+	if (shutdown(relay->sink[0], SHUT_WR))
+		return -errno;
+	relay->batch[relay->count++] = (struct handoff){ .cookie = HANDOFF_SINK };
+	flush(relay);
+	/* Only POLLERR can come, which need not be asked for. */
+	if (poll(&broken, 1, SINK_TIMEOUT_MS) != 1)
+		return -ETIMEDOUT;
+	if (getsockopt(relay->sink[0], SOL_SOCKET, SO_ERROR, &error, &length))
+		return -errno;
+	return error ? 0 : -ETIMEDOUT;
+}
+
+static int open_sockets(struct relay *relay)
+{
+	int r;
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, relay->injector))
+		return -errno;
+	r = tcp_pair(relay->sink);
+	if (!r)
+		r = put_socket(relay, "injectors", relay->injector[1]);
+	if (!r)
+		r = put_socket(relay, "sink", relay->sink[0]);
+	return r ? r : break_sink(relay);
+}
+
+static int open_records(struct relay *relay)
+{
+	int fd = open_pin(relay, "handoff");
+	int r;
+
+	if (fd < 0)
+		return fd;
+	relay->handoff = ring_buffer__new(fd, on_record, relay, NULL);
+	r = relay->handoff ? 0 : -errno;
+	close(fd);
+	return r ? r
+		 : loop_add_descriptor(&relay->loop, &relay->records,
+				       ring_buffer__epoll_fd(relay->handoff), on_records, relay);
+}
+
+static int watch_folder(struct relay *relay)
+{
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	if (fd < 0 ||
+	    inotify_add_watch(fd, relay->pin_folder, IN_DELETE | IN_DELETE_SELF | IN_UNMOUNT) < 0)
+		return -errno;
+	return loop_add_descriptor(&relay->loop, &relay->folder, fd, on_folder, relay);
+}
+
+/* A session of its own, so that a Ctrl-C for the daemon is not for the relay. */
+static void settle(void)
+{
+	setsid();
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_NAME, "sluiced-relay");
+}
+
+/* The sockets stay open until the process ends: the kernel's tables let go of them then. */
+int relay_run(const char *pin_folder)
+{
+	struct relay relay = { .pin_folder = pin_folder,
+			       .records = LOOP_SOURCE_NONE,
+			       .folder = LOOP_SOURCE_NONE };
+	int r;
+
+	settle();
+	r = loop_open(&relay.loop);
+	if (!r)
+		r = watch_folder(&relay);
+	if (!r)
+		r = open_sockets(&relay);
+	if (!r)
+		r = open_records(&relay);
+	if (r)
+		printf("%s", strerror(-r));
+	else
+		printf("ready");
+	fflush(stdout);
+	if (!freopen("/dev/null", "w", stdout))
+		r = -errno;
+	if (!r) {
+		/* What came before there was a relay. */
+		on_records(&relay);
+		r = loop_run(&relay.loop);
+	}
+	loop_remove(&relay.loop, &relay.records);
+	loop_remove(&relay.loop, &relay.folder);
+	loop_close(&relay.loop);
+	ring_buffer__free(relay.handoff);
+	return r;
+}

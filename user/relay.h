@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The relay: a process of its own that hands tickets back into the gate (bpf/quiet.bpf.h), so that
+ * a refused request is answered without waking the application.
+ *
+ * It belongs to the gate rather than to the daemon, which starts it: it goes on while the daemon is
+ * dead or stopped, and ends when the gate is taken down. It knows no keys and keeps nothing. While
+ * there is none, answers are as they would be, but the application is woken for them.
+ */
+#ifndef SLUICE_RELAY_H
+#define SLUICE_RELAY_H
+
+#include <stddef.h>
+
+/*
+ * See to it that the gate in pin_folder has a relay: start one unless one runs. Waits until it
+ * serves.
+ *
+ * why	on failure, a sentence for the user
+ *
+ * Returns 1 where one was started, 0 where one runs already, or a negative errno.
+ */
+int relay_ensure(const char *pin_folder, char *why, size_t why_size);
+
+/*
+ * Be the relay (sluiced --relay). Serves until the gate is taken down.
+ *
+ * Says "ready" on standard output when it serves, or what is wrong, and then lets go of it.
+ *
+ * Returns 0 or a negative errno.
+ */
+int relay_run(const char *pin_folder);
+
+/*
+ * Wait for the relay to end, which it does once the maps are unpinned, and remove its lock.
+ *
+ * Returns 0 or a negative errno: -ETIMEDOUT where it does not end.
+ */
+int relay_remove(const char *pin_folder);
+
+#endif
