@@ -70,6 +70,15 @@ static bool body_is_right(const struct response *response, const struct refusal 
 	       strspn(trace_id, "abcdefghijklmnopqrstuvwxyz0123456789") == TRACE_ID_LENGTH;
 }
 
+static void expect_status(const struct response *response, int status)
+{
+	if (response->status < 0)
+		fail_msg("expected %d, got no answer: %s", status, strerror(-response->status));
+	if (response->status != status)
+		fail_msg("expected %d, got: %.*s", status, (int)response->head_length,
+			 response->head);
+}
+
 void expect_refusal(const struct response *response, int status, char trace_id[HEADER_SIZE])
 {
 	const struct refusal *refusal = refusals;
@@ -77,9 +86,7 @@ void expect_refusal(const struct response *response, int status, char trace_id[H
 
 	while (refusal->status != status)
 		refusal++;
-	if (response->status != status)
-		fail_msg("expected %d, got: %.*s", status, (int)response->head_length,
-			 response->head);
+	expect_status(response, status);
 	if (!body_is_right(response, refusal, trace_id ? trace_id : own_trace_id))
 		fail_msg("not the body of a %d: %.*s", status, (int)response->body_length,
 			 response->body);
@@ -95,9 +102,7 @@ void expect_refusal(const struct response *response, int status, char trace_id[H
 
 void expect_admitted(const struct response *response, int status)
 {
-	if (response->status != status)
-		fail_msg("expected %d, got: %.*s", status, (int)response->head_length,
-			 response->head);
+	expect_status(response, status);
 	if (header_count(response, "X-RateLimit-Remaining") != 1 ||
 	    header_count(response, "X-RateLimit-Reset") != 1)
 		fail_msg("not each header once: %.*s", (int)response->head_length, response->head);

@@ -20,7 +20,6 @@
 
 pid_t daemon_pid;
 bool daemon_release;
-const char *const *daemon_arguments;
 
 /* The program and where everything of it is; returns how many arguments that makes. */
 static size_t put_places(char **arguments, char program[320])
@@ -40,20 +39,17 @@ static size_t put_places(char **arguments, char program[320])
 	return n;
 }
 
-char *const *daemon_command(void)
+char *const *daemon_command(uint16_t port)
 {
 	static char *arguments[ARGUMENTS_MAX];
 	static char program[320], ports[APPLICATIONS][8];
 	size_t n = put_places(arguments, program);
 
-	for (int i = 0; i < APPLICATIONS; i++) {
-		snprintf(ports[i], sizeof(ports[i]), "%u", applications[i].port);
+	for (int i = 0; i < (port ? 1 : APPLICATIONS); i++) {
+		snprintf(ports[i], sizeof(ports[i]), "%u", port ? port : applications[i].port);
 		arguments[n++] = "--port";
 		arguments[n++] = ports[i];
 	}
-	for (const char *const *more = daemon_arguments; more && *more; more++)
-		arguments[n++] = (char *)*more;
-	assert_true(n < ARGUMENTS_MAX);
 	arguments[n] = NULL;
 	return arguments;
 }
@@ -76,7 +72,7 @@ uint64_t daemon_start(void)
 	uint64_t start_ms = monotonic_ms();
 
 	assert_int_equal(daemon_pid, 0);
-	daemon_pid = process_start(stage.daemon_log, daemon_command());
+	daemon_pid = process_start(stage.daemon_log, daemon_command(0));
 	while (!answers()) {
 		bool runs = process_runs(daemon_pid);
 

@@ -18,6 +18,10 @@
 
 #include "harness.h"
 
+/* Processes of hammers that were started and not stopped. */
+static pid_t running[64];
+static size_t running_count;
+
 struct seat {
 	const struct hammer *hammer;
 	unsigned int number; /* of the connection, over all processes */
@@ -127,6 +131,8 @@ void hammer_start(struct hammer *hammer)
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			run_process(hammer, i);
 		}
+		assert_true(running_count < ARRAY_SIZE(running));
+		running[running_count++] = hammer->pids[i];
 	}
 	while (__atomic_load_n(&hammer->tally->ready, __ATOMIC_SEQ_CST) < all) {
 		assert_true(monotonic_ms() < end_ms);
@@ -137,7 +143,17 @@ void hammer_start(struct hammer *hammer)
 void hammer_stop(struct hammer *hammer)
 {
 	__atomic_store_n(&hammer->tally->stop, 1, __ATOMIC_SEQ_CST);
-	/* Signal 0 sends nothing: each ends with its last answers. */
-	for (unsigned int i = 0; i < hammer->processes; i++)
+	for (unsigned int i = 0; i < hammer->processes; i++) {
+		/* Signal 0 sends nothing: each ends with its last answers. */
 		assert_int_equal(process_stop(hammer->pids[i], 0), 0);
+		for (size_t n = 0; n < running_count; n++)
+			if (running[n] == hammer->pids[i])
+				running[n] = running[--running_count];
+	}
+}
+
+void stop_all_hammers(void)
+{
+	while (running_count)
+		process_stop(running[--running_count], SIGKILL);
 }

@@ -50,7 +50,7 @@ struct promise {
 };
 
 enum stage_flags {
-	BARE = 0,	 /* applications alone; the test starts the daemon where it wants to */
+	BARE = 0, /* applications alone; a test that starts the daemon finds it taken down later */
 	WITH_DAEMON = 1, /* the daemon runs from before the first test until after the last */
 };
 
@@ -158,11 +158,8 @@ extern pid_t daemon_pid; /* 0: not running */
 /* Which build of the daemon daemon_start() runs; the sanitized one unless told. */
 extern bool daemon_release;
 
-/* More arguments for daemon_start(), NULL-terminated; NULL: none. */
-extern const char *const *daemon_arguments;
-
-/* Arguments of the daemon for all applications' ports, for process_start(). */
-char *const *daemon_command(void);
+/* Arguments of the daemon for process_start(): for one port, or 0: for all applications'. */
+char *const *daemon_command(uint16_t port);
 
 /* Start it and wait until it answers. Returns the milliseconds that took. */
 uint64_t daemon_start(void);

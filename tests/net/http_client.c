@@ -273,12 +273,15 @@ int client_ask(struct client *client, const char *method, const char *target, co
 	length = snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: api.test\r\n%s%s%s%s\r\n",
 			  method, target, key ? "Authorization: Bearer " : "", key ? key : "",
 			  key ? "\r\n" : "", lines);
+	*ret_response = (struct response){ .head = "", .body = "" };
 	if (length >= (int)sizeof(text))
 		return -EMSGSIZE;
 	error = client_send(client, text, length);
 	if (!error)
 		error = client_read(client, !strcmp(method, "HEAD"), ret_response);
-	return error ? error : ret_response->status;
+	if (error)
+		ret_response->status = error;
+	return ret_response->status;
 }
 
 int client_get(struct client *client, const char *target, const char *key)

@@ -61,7 +61,8 @@ int client_read(struct client *client, bool no_body, struct response *ret_respon
 
 /*
  * One request with a bearer key (NULL: none) and further header lines ("": none, each with its
- * CRLF), and its answer. Returns the status, or a negative errno as above.
+ * CRLF), and its answer. Returns the status, or a negative errno as above, which an empty response
+ * has for its status then.
  */
 int client_ask(struct client *client, const char *method, const char *target, const char *key,
 	       const char *lines, struct response *ret_response);
@@ -111,6 +112,9 @@ struct hammer {
 /* Start, returning when all connections are open; stop, returning when all processes ended. */
 void hammer_start(struct hammer *hammer);
 void hammer_stop(struct hammer *hammer);
+
+/* Kill what a test that failed left hammering. */
+void stop_all_hammers(void);
 
 /* --- checks.c: the answers, against the contract -------------------------------------------------- */
 

@@ -146,11 +146,22 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* The stage as the next test expects it, however this one ended. */
 static int after_each(void **state)
 {
 	(void)state;
+	stop_all_hammers();
 	close_all_clients();
-	return 0;
+	if (daemon_pid)
+		kill(daemon_pid, SIGCONT);
+	if (stage_flags & WITH_DAEMON) {
+		if (!daemon_pid)
+			daemon_start();
+		return 0;
+	}
+	if (daemon_pid)
+		daemon_kill();
+	return daemon_remove();
 }
 
 static void left_out(void **state)
@@ -209,7 +220,10 @@ static int run_inside(const struct promise *promises, size_t count)
 	for (size_t i = 0; i < count; i++)
 		if (tests[i].initial_state)
 			free((char *)tests[i].name);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	/* What failed tests did not free is no leak worth a report. */
+	if (failed)
+		_exit(EXIT_FAILURE);
+	return EXIT_SUCCESS;
 }
 
 /* Wait for the inner process, or for the word to stop. Returns the exit status to end with. */

@@ -167,7 +167,7 @@ static void refused_at_once(void **state)
 		assert_int_equal(client_get(client, "/", key.text), 200);
 	}
 	free(body);
-	expect_seen(application, "-at-once", 0);
+	expect_seen(application, "/refused-at-once", 0);
 	expect_seen(application, "/smuggled", 0);
 }
 

@@ -12,15 +12,6 @@
 #include "harness.h"
 #include "http_client.h"
 
-/* Down to nothing, whatever the test before left. */
-static void take_down(void)
-{
-	if (daemon_pid)
-		daemon_kill();
-	close_all_clients();
-	assert_int_equal(daemon_remove(), 0);
-}
-
 /* True where not one byte of an answer comes; the connection may end. */
 static bool gets_nothing(struct client *client, unsigned int ms)
 {
@@ -52,33 +43,42 @@ static void established_before(void **state)
 	assert_int_equal(client_get(client_open(application->port), "/", key.text), 200);
 	assert_int_equal(client_get(client_open(application->port), "/", NULL), 401);
 	expect_seen(application, "/before", 0);
-	take_down();
 }
 
-/* What its message says, with the daemon it was refused by still in force. */
-static void second_daemon(void **state)
+/* Start one with a store of its own; it must end, and its log say what is in the way. */
+static void expect_turned_away(uint16_t port, const char *obstacle)
 {
 	struct stage first = stage;
 	char log[128];
 	pid_t second;
 	int status;
 
-	(void)state;
-	daemon_start();
-	snprintf(log, sizeof(log), "%s/second.log", stage.folder);
+	snprintf(log, sizeof(log), "%s/second-%u.log", stage.folder, port);
 	snprintf(stage.state, sizeof(stage.state), "%s/second", stage.folder);
 	snprintf(stage.socket, sizeof(stage.socket), "%s/second.sock", stage.folder);
-	second = process_start(log, daemon_command());
+	second = process_start(log, daemon_command(port));
 	stage = first;
 	status = process_stop(second, 0);
-	show_file(log);
 	assert_true(WIFEXITED(status));
 	assert_int_not_equal(WEXITSTATUS(status), 0);
 	assert_int_not_equal(WEXITSTATUS(status), ADDRESS_SANITIZER_EXIT);
-	assert_true(count_lines(log, stage.pins) > 0);
+	if (!count_lines(log, obstacle)) {
+		show_file(log);
+		fail_msg("the message does not name %s", obstacle);
+	}
+}
+
+static void second_daemon(void **state)
+{
+	char port[16];
+
+	(void)state;
+	daemon_start();
+	snprintf(port, sizeof(port), "%u", applications[NGINX].port);
+	expect_turned_away(applications[NGINX].port, port);
+	expect_turned_away(9100, stage.pins);
 	assert_int_equal(client_get(client_open(applications[NGINX].port), "/", NULL), 401);
 	key_limited(0, 0);
-	take_down();
 }
 
 static size_t entries(const char *folder)
@@ -119,7 +119,6 @@ static void removed(void **state)
 	assert_true(gets_nothing(open, 400));
 	expect_seen(application, "/removed", 0);
 	assert_int_equal(client_get(client_open(application->port), "/", NULL), 200);
-	take_down();
 }
 
 static void without_daemon(void **state)
@@ -134,7 +133,6 @@ static void without_daemon(void **state)
 	client = client_open(application->port);
 	assert_int_equal(client_get(client, "/", NULL), 401);
 	assert_int_equal(client_get(client, "/", key.text), 200);
-	take_down();
 }
 
 static void ipv6(void **state)
@@ -154,7 +152,6 @@ static void ipv6(void **state)
 	assert_int_equal(client_get(&client, "/", NULL), 401);
 	assert_int_equal(client_get(&client, "/", key.text), 200);
 	client_close(&client);
-	take_down();
 }
 
 /* An outgoing connection whose local port happens to be a protected one is no request. */
@@ -188,7 +185,6 @@ static void outgoing(void **state)
 	close(peer);
 	close(listener);
 	client_close(&client);
-	take_down();
 }
 
 /* One short life of a connection; how it goes and ends depends on its number. */
@@ -252,7 +248,6 @@ static void churn(void **state)
 	assert_true(status_number("counts.connectionsOpened") >= LIVES);
 	assert_int_equal(status_number("counts.connectionsOpened"),
 			 status_number("counts.connectionsClosed"));
-	take_down();
 }
 
 static const struct promise promises[] = {
