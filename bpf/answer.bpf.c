@@ -288,12 +288,6 @@ static __noinline long insert_headers(struct walk *walk)
 	return walk->apply != 0;
 }
 
-/* Global, so that the verifier walks through it once, and not again for each state of the loops. */
-__noinline int follow_byte(struct response *response, __u32 byte)
-{
-	return response ? response_byte(response, byte) : RESPONSE_UNTIL_CLOSE;
-}
-
 /* Look at one byte of the window; a callback of bpf_loop(). */
 static long look_at_byte(__u32 index, struct walk *walk)
 {
@@ -302,7 +296,7 @@ static long look_at_byte(__u32 index, struct walk *walk)
 	if (!p)
 		return 1;
 	walk->offset++;
-	walk->event = follow_byte(&walk->conn->response, *p);
+	walk->event = response_byte(&walk->conn->response, *p);
 	return walk->event != RESPONSE_MORE;
 }
 

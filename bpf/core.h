@@ -18,6 +18,12 @@
 #include <bpf/bpf_helpers.h>
 
 /*
+ * A part that is verified once and on its own, whatever loops it is called in, for all values of its
+ * arguments: pointers may be NULL, and numbers have 32 bits. Weak, as each program file has a copy.
+ */
+#define core_global __attribute__((noinline, weak))
+
+/*
  * Call step(index, context) up to `times` times, until it returns 1. The verifier looks at step
  * once, however often it runs. Returns how often it ran.
  */
@@ -45,6 +51,8 @@ static inline long core_loop(__u32 times, long (*step)(__u32 index, void *contex
 }
 
 #define core_read_barrier() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+
+#define core_global static __attribute__((noinline, unused))
 
 #endif
 

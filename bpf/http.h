@@ -12,6 +12,8 @@
 #include "http_field.h"
 #include "http_request_line.h"
 
+#define HTTP_PLAIN 8 /* bytes that http_head_plain() takes at once */
+
 /*
  * Make ready for a head.
  *
@@ -52,14 +54,10 @@ core_inline enum http_result http_line_first(struct http_head *head, __u8 byte)
 	return HTTP_MORE;
 }
 
-core_inline enum http_result http_name_byte(struct http_head *head, __u8 byte)
+/* Behind a name, the rest of which http_head_byte() has taken. */
+core_inline enum http_result http_name_end(struct http_head *head, __u8 byte)
 {
-	if (byte == ':')
-		return http_field_begin(head);
-	if (!text_is(byte, TEXT_TOKEN))
-		return HTTP_BAD;
-	http_take_name_byte(head, byte);
-	return HTTP_MORE;
+	return byte == ':' ? http_field_begin(head) : HTTP_BAD;
 }
 
 core_inline enum http_result http_expect_lf(struct http_head *head, __u8 byte, enum http_state next)
@@ -121,7 +119,7 @@ core_inline enum http_result http_field_byte(struct http_head *head, __u8 byte)
 	case HTTP_AT_LINE:
 		return http_line_first(head, byte);
 	case HTTP_IN_NAME:
-		return http_name_byte(head, byte);
+		return http_name_end(head, byte);
 	case HTTP_IN_SPECIAL:
 		if (byte == '\r')
 			return http_field_end(head);
@@ -138,7 +136,7 @@ core_inline enum http_result http_field_byte(struct http_head *head, __u8 byte)
 }
 
 /* A byte that changes the state. */
-core_function enum http_result http_turn(struct http_head *head, __u8 byte)
+core_inline enum http_result http_turn(struct http_head *head, __u8 byte)
 {
 	enum http_result result;
 
@@ -157,12 +155,37 @@ core_function enum http_result http_turn(struct http_head *head, __u8 byte)
  */
 core_inline enum http_result http_head_byte(struct http_head *head, __u8 byte)
 {
+	__u8 class = text_class[byte];
+
 	if (head->length >= head->limit)
 		return head->state == HTTP_OVER ? HTTP_BAD : HTTP_TOO_LARGE;
 	head->length++;
-	if (text_class[byte] & head->plain)
+	if (class & head->plain)
 		return HTTP_MORE;
+	if (head->state == HTTP_IN_NAME && class & TEXT_TOKEN) {
+		http_take_name_byte(head, byte);
+		return HTTP_MORE;
+	}
 	return http_turn(head, byte);
+}
+
+/*
+ * Take the next HTTP_PLAIN bytes at once, as http_head_byte() would one by one: only where none of
+ * them changes the state. Returns false, and takes nothing, where one does.
+ */
+core_inline bool http_head_plain(struct http_head *head, const __u8 *bytes)
+{
+	__u8 class = head->plain;
+	__u32 i;
+
+	if (!class || head->limit - head->length < HTTP_PLAIN)
+		return false;
+	for (i = 0; i < HTTP_PLAIN; i++)
+		class &= text_class[bytes[i]];
+	if (!class)
+		return false;
+	head->length += HTTP_PLAIN;
+	return true;
 }
 
 #endif

@@ -37,6 +37,7 @@ core_inline enum http_result http_token_byte(struct http_head *head, __u8 byte)
 {
 	if (head->phase == HTTP_AUTH_TOKEN && text_is(byte, TEXT_TOKEN68))
 		return HTTP_MORE;
+	head->plain = 0;
 	if (byte == ',')
 		return HTTP_BAD;
 	if (head->phase == HTTP_AUTH_END)
@@ -66,6 +67,7 @@ core_inline enum http_result http_gap_byte(struct http_head *head, __u8 byte)
 	if (head->unlike || byte == '=')
 		head->credential_kind = CREDENTIAL_MALFORMED;
 	head->phase = HTTP_AUTH_TOKEN;
+	head->plain = TEXT_TOKEN68;
 	return http_token_byte(head, byte);
 }
 

@@ -145,7 +145,7 @@ core_inline void http_take_name_byte(struct http_head *head, __u8 byte)
 		head->unlike = true;
 		byte = '-';
 	}
-	text_word_add(&head->word, text_lower(byte));
+	text_word_add(&head->word, byte | 0x20); /* lower case; digits and '-' have that bit */
 }
 
 core_inline void http_clear_name(struct http_head *head)

@@ -389,8 +389,10 @@ core_inline enum response_event response_chunk_byte(struct response *response, _
 	}
 }
 
-core_function enum response_event response_turn(struct response *response, __u8 byte)
+core_global int response_turn(struct response *response, __u32 byte)
 {
+	if (!response)
+		return RESPONSE_UNTIL_CLOSE;
 	if (response->state < RESPONSE_IN_BODY)
 		return response_head_byte(response, byte);
 	return response_chunk_byte(response, byte);
