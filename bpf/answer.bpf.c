@@ -17,7 +17,10 @@
 #define WINDOW_SIZE 4096
 /* More windows than the largest message (17 fragments of 32 KiB) can need. */
 #define WINDOWS_MAX 1024
-/* Bytes of send buffer that must be free besides what is sent, for the kernel's own overhead. */
+/*
+ * Bytes of send buffer that must be free besides twice what is sent: the kernel adds its own
+ * overhead for each segment, and a client with a small window makes it cut small ones.
+ */
 #define SEND_SLACK 4096
 
 /*
@@ -44,7 +47,7 @@ struct walk {
 };
 
 /* Whether bytes more can be queued on the socket for certain. */
-static __always_inline bool fits(struct tcp_sock *tcp, __u32 bytes)
+static __always_inline bool fits(struct tcp_sock *tcp, __u64 bytes)
 {
 	struct sock *sk = (struct sock *)tcp;
 	__u32 unsent = tcp->write_seq - tcp->snd_nxt;
@@ -52,7 +55,7 @@ static __always_inline bool fits(struct tcp_sock *tcp, __u32 bytes)
 
 	if (lowat && unsent + bytes >= lowat)
 		return false;
-	return (__u64)sk->sk_wmem_queued + bytes + SEND_SLACK <= (__u64)sk->sk_sndbuf;
+	return (__u64)sk->sk_wmem_queued + 2 * bytes + SEND_SLACK <= (__u64)sk->sk_sndbuf;
 }
 
 /* Write value in decimal at p, right-aligned in width places. The rest stays as it is. */
@@ -201,7 +204,8 @@ static __noinline int answer_and_close(struct sk_msg_md *msg, struct conn *conn,
 
 	conn->closing = CLOSING_SENT;
 	if (!length || !fits(tcp, at + length))
-		return SK_DROP;
+		/* The application's own bytes are not lost for it. */
+		return at ? SK_PASS : SK_DROP;
 	if (resize(msg, at + length + 1))
 		return SK_DROP;
 	if (!write_answer(msg, ticket->reply, at, length, ticket->reset_minute))

@@ -116,8 +116,6 @@ core_inline enum http_result http_request_line_byte(struct http_head *head, __u8
 core_inline enum http_result http_field_byte(struct http_head *head, __u8 byte)
 {
 	switch (head->state) {
-	case HTTP_AT_LINE:
-		return http_line_first(head, byte);
 	case HTTP_IN_NAME:
 		return http_name_end(head, byte);
 	case HTTP_IN_SPECIAL:
@@ -126,8 +124,6 @@ core_inline enum http_result http_field_byte(struct http_head *head, __u8 byte)
 		return http_special_byte(head, byte);
 	case HTTP_IN_VALUE:
 		return byte == '\r' ? http_field_end(head) : HTTP_BAD;
-	case HTTP_AT_LINE_END:
-		return http_expect_lf(head, byte, HTTP_AT_LINE);
 	case HTTP_AT_HEAD_END:
 		return http_head_end(head, byte);
 	default: /* HTTP_OVER */
@@ -135,23 +131,30 @@ core_inline enum http_result http_field_byte(struct http_head *head, __u8 byte)
 	}
 }
 
-/* A byte that changes the state. */
-core_inline enum http_result http_turn(struct http_head *head, __u8 byte)
+/* Pass on what a step said; nothing may follow a final result. */
+core_inline enum http_result http_over(struct http_head *head, enum http_result result)
 {
-	enum http_result result;
-
-	if (head->state < HTTP_AT_LINE)
-		result = http_request_line_byte(head, byte);
-	else
-		result = http_field_byte(head, byte);
 	if (result != HTTP_MORE)
 		http_enter(head, HTTP_OVER);
 	return result;
 }
 
+/* A byte that changes the state, and is not dealt with in http_head_byte(). */
+core_global int http_turn(struct http_head *head, __u32 byte)
+{
+	if (!head)
+		return HTTP_BAD;
+	byte = core_index(byte, 256);
+	if (head->state < HTTP_AT_LINE)
+		return http_over(head, http_request_line_byte(head, byte));
+	return http_over(head, http_field_byte(head, byte));
+}
+
 /*
  * Take the next byte of a head. After a final result the parser must be begun anew; a further byte
  * is answered HTTP_BAD.
+ *
+ * What every line has is done here, for speed; http_turn() does the rest.
  */
 core_inline enum http_result http_head_byte(struct http_head *head, __u8 byte)
 {
@@ -162,11 +165,24 @@ core_inline enum http_result http_head_byte(struct http_head *head, __u8 byte)
 	head->length++;
 	if (class & head->plain)
 		return HTTP_MORE;
-	if (head->state == HTTP_IN_NAME && class & TEXT_TOKEN) {
+	switch (head->state) {
+	case HTTP_IN_NAME:
+		if (!(class & TEXT_TOKEN))
+			return http_turn(head, byte);
 		http_take_name_byte(head, byte);
 		return HTTP_MORE;
+	case HTTP_IN_VALUE:
+		if (byte != '\r' || head->field != HTTP_FIELD_OTHER)
+			return http_turn(head, byte);
+		http_enter(head, HTTP_AT_LINE_END);
+		return HTTP_MORE;
+	case HTTP_AT_LINE_END:
+		return http_over(head, http_expect_lf(head, byte, HTTP_AT_LINE));
+	case HTTP_AT_LINE:
+		return http_over(head, http_line_first(head, byte));
+	default:
+		return http_turn(head, byte);
 	}
-	return http_turn(head, byte);
 }
 
 /*

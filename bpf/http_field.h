@@ -73,13 +73,16 @@ core_inline enum http_result http_host_value_byte(struct http_head *head, __u8 b
 			return HTTP_MORE;
 		if (!http_host_is_whole(head))
 			return HTTP_BAD;
+		head->plain = 0;
 		head->phase = HTTP_HOST_END;
 		return HTTP_MORE;
 	}
 	if (!http_host_byte(head, byte))
 		return HTTP_BAD;
-	if (!(head->notes & HTTP_NOTE_ABSOLUTE))
+	if (!(head->notes & HTTP_NOTE_ABSOLUTE)) {
+		head->plain = head->phase == HTTP_HOST_NAME ? TEXT_HOST : 0;
 		return HTTP_MORE;
+	}
 	if (head->host_index >= head->authority_length ||
 	    head->authority[core_index(head->host_index, HTTP_AUTHORITY_MAX)] != text_lower(byte))
 		return HTTP_BAD;

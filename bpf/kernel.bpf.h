@@ -37,8 +37,13 @@ struct socket_wq {
 	struct wait_queue_head wait;
 };
 
+struct sk_buff_head {
+	__u32 qlen; /* buffers */
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct sk_buff_head sk_receive_queue; /* what no verdict was asked for yet */
 	struct socket_wq *sk_wq;
 	int sk_wmem_queued; /* bytes */
 	int sk_sndbuf;	    /* bytes */

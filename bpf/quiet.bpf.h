@@ -16,13 +16,18 @@
 #include "kernel.bpf.h"
 #include "maps.bpf.h"
 
-/* Whether anybody sleeps in recv() on the socket, or polls it. Under its lock nobody begins to. */
-static __always_inline bool somebody_waits(struct tcp_sock *tcp)
+/*
+ * Whether this buffer can and should be eaten in silence: somebody sleeps in recv() on the socket or
+ * polls it, and this is the last buffer of its queue. A redirect that fails ends the kernel's round
+ * through the queue, and what is behind would lie there unjudged until more arrives. The socket is
+ * locked, so that nobody begins to sleep meanwhile.
+ */
+static __always_inline bool should_be_quiet(struct tcp_sock *tcp)
 {
 	struct sock *sk = (struct sock *)tcp;
 	struct list_head *head = &sk->sk_wq->wait.head;
 
-	return head->next != head;
+	return !sk->sk_receive_queue.qlen && head->next != head;
 }
 
 static __always_inline bool sink_takes(struct __sk_buff *skb)
@@ -35,7 +40,7 @@ static __always_inline bool sink_takes(struct __sk_buff *skb)
 /* The verdict that eats a buffer. */
 static __always_inline int eat(struct __sk_buff *skb, struct tcp_sock *tcp)
 {
-	return somebody_waits(tcp) && sink_takes(skb) ? SK_PASS : SK_DROP;
+	return should_be_quiet(tcp) && sink_takes(skb) ? SK_PASS : SK_DROP;
 }
 
 /* Eat a buffer and have the ticket come back through the relay. False where that cannot be. */
@@ -44,7 +49,7 @@ static __always_inline bool eat_for_ticket(struct __sk_buff *skb, struct tcp_soc
 {
 	struct handoff *record;
 
-	if (!somebody_waits(tcp))
+	if (!should_be_quiet(tcp))
 		return false;
 	record = bpf_ringbuf_reserve(&handoff, sizeof(*record), 0);
 	if (!record)

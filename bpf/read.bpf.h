@@ -9,7 +9,7 @@
 
 /* A head's limit must be smaller: what lies behind cannot be reached in a buffer. */
 #define READ_HEAD_MAX 32768
-#define READ_BLOCKS   2 /* pieces of HTTP_PLAIN bytes for each call of read_step() */
+#define READ_BLOCKS   4 /* pieces of HTTP_PLAIN bytes for each call of read_step() */
 
 struct read_state {
 	struct __sk_buff *skb;
