@@ -43,6 +43,23 @@ static void check_cuts(const struct http_case *one, const struct http_head *whol
 	}
 }
 
+/* The verdict where bytes that change nothing are taken by the block. */
+static void check_blocks(const struct http_case *one, const struct http_head *whole)
+{
+	enum http_result result = HTTP_MORE;
+	struct http_head head;
+
+	http_head_begin(&head, LIMIT);
+	while (result == HTTP_MORE && head.length < one->size) {
+		if (one->size - head.length >= HTTP_PLAIN &&
+		    http_head_plain(&head, (const __u8 *)one->bytes + head.length))
+			continue;
+		result = http_head_byte(&head, one->bytes[head.length]);
+	}
+	assert_int_equal(result, one->verdict);
+	assert_memory_equal(&head, whole, sizeof(head));
+}
+
 static void check_case(const struct http_case *one)
 {
 	struct http_head head;
@@ -53,6 +70,7 @@ static void check_case(const struct http_case *one)
 			 head.length, one->bytes);
 	assert_true(head.length <= one->size);
 	check_cuts(one, &head);
+	check_blocks(one, &head);
 	assert_int_equal(http_head_byte(&head, 'a'), HTTP_BAD);
 }
 
