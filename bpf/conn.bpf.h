@@ -50,14 +50,15 @@ struct conn {
 	__u8 ingress;	    /* enum ingress */
 
 	/* To the client. */
-	__u8 answer_due;	      /* the application owes an answer to an admitted request */
-	__u8 written;		      /* egress_seq is valid */
-	__u8 closing;		      /* enum closing */
-	struct ticket closing_ticket; /* where closing is not CLOSING_NOT */
-	__u32 tickets;		      /* buffers on their way to be answered */
-	__u32 egress_seq;	      /* TCP sequence number up to which answers were looked at */
-	__u32 remaining;	      /* for the headers of the answer that is due */
-	__u64 reset_ms;		      /* likewise, milliseconds since the epoch */
+	__u8 answer_due;    /* the application owes an answer to an admitted request */
+	__u8 written;	    /* egress_seq is valid */
+	__u8 closing;	    /* enum closing */
+	__u8 unmarked;	    /* the buffer on its way is too short for a ticket; `owed` holds it */
+	struct ticket owed; /* at the end of a body in INGRESS_DISCARD, or to end the connection */
+	__u32 tickets;	    /* buffers on their way to be answered */
+	__u32 egress_seq;   /* TCP sequence number up to which answers were looked at */
+	__u32 remaining;    /* for the headers of the answer that is due */
+	__u64 reset_ms;	    /* likewise, milliseconds since the epoch */
 
 	struct http_head head;
 	struct grant grant; /* of the request last judged */

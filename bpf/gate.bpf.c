@@ -82,7 +82,7 @@ static __noinline int refuse_and_close(struct judgement *judged)
 		return discard(judged);
 	conn->ingress = INGRESS_CLOSED;
 	conn->closing = CLOSING_DUE;
-	conn->closing_ticket = ticket;
+	conn->owed = ticket;
 	if (conn->answer_due || conn->tickets)
 		return eat(judged->skb, judged->tcp);
 	if (eat_for_ticket(judged->skb, judged->tcp, judged->cookie, &ticket))
@@ -90,28 +90,69 @@ static __noinline int refuse_and_close(struct judgement *judged)
 	return bpf_sk_redirect_hash(judged->skb, &socks, &judged->cookie, 0);
 }
 
-/* Answer, and go on with the connection; end it where that cannot be done. */
+/* Make ready to send this buffer out in one message: each fragment would be one of its own. */
+static __always_inline bool mark_buffer(struct __sk_buff *skb, struct conn *conn)
+{
+	if (skb->len > MESSAGE_MAX || bpf_skb_pull_data(skb, skb->len))
+		return false;
+	conn->unmarked = skb->len < sizeof(conn->owed);
+	return conn->unmarked || !bpf_skb_store_bytes(skb, 0, &conn->owed, sizeof(conn->owed), 0);
+}
+
+/*
+ * Answer with what is owed, in the place of this buffer, and go on with the connection; end it where
+ * that cannot be done.
+ */
+static __noinline int answer(struct judgement *judged)
+{
+	struct conn *conn = judged->conn;
+
+	if (eat_for_ticket(judged->skb, judged->tcp, judged->cookie, &conn->owed)) {
+		conn->ingress = INGRESS_HEAD;
+		conn->tickets++;
+		return SK_PASS;
+	}
+	if (!mark_buffer(judged->skb, conn))
+		return refuse_and_close(judged);
+	conn->ingress = INGRESS_HEAD;
+	conn->tickets++;
+	return bpf_sk_redirect_hash(judged->skb, &socks, &judged->cookie, 0);
+}
+
+/*
+ * Refuse a request, and go on with the connection. Its answer goes out behind the last byte of its
+ * body: a client that has both sends its next request, which then cannot share a buffer with what is
+ * to be eaten.
+ */
 static __noinline int refuse(struct judgement *judged)
 {
-	struct __sk_buff *skb = judged->skb;
 	struct conn *conn = judged->conn;
-	__u64 body_left = conn->head.length + conn->head.content_length - skb->len;
-	struct ticket ticket;
+	enum reply_connection connection = conn->head.minor ? REPLY_IMPLICIT : REPLY_KEEP_ALIVE;
+	__u64 body_left = conn->head.length + conn->head.content_length - judged->skb->len;
 
-	if (!conn->head.persistent || body_left > DISCARD_MAX || skb->len < sizeof(ticket) ||
-	    skb->len > MESSAGE_MAX)
+	if (!conn->head.persistent || body_left > DISCARD_MAX ||
+	    !write_ticket(judged, connection, &conn->owed))
 		return refuse_and_close(judged);
-	/* Each fragment would be sent as a message of its own, so there must be but one. */
-	if (!write_ticket(judged, conn->head.minor ? REPLY_IMPLICIT : REPLY_KEEP_ALIVE, &ticket) ||
-	    bpf_skb_pull_data(skb, skb->len) ||
-	    bpf_skb_store_bytes(skb, 0, &ticket, sizeof(ticket), 0))
-		return refuse_and_close(judged);
+	if (!body_left)
+		return answer(judged);
 	conn->ingress_left = body_left;
-	conn->ingress = body_left ? INGRESS_DISCARD : INGRESS_HEAD;
-	conn->tickets++;
-	if (eat_for_ticket(skb, judged->tcp, judged->cookie, &ticket))
-		return SK_PASS;
-	return bpf_sk_redirect_hash(skb, &socks, &judged->cookie, 0);
+	conn->ingress = INGRESS_DISCARD;
+	return eat(judged->skb, judged->tcp);
+}
+
+/* More of a refused request's body. */
+static __noinline int discard_body(struct judgement *judged)
+{
+	struct conn *conn = judged->conn;
+	__u32 length = judged->skb->len;
+
+	judged->decision.reply = conn->owed.reply / REPLY_CONNECTIONS;
+	judged->decision.reset_ms = conn->owed.reset_minute * LIMIT_MINUTE_MS;
+	/* A next request in the same buffer came before its turn. */
+	if (length > conn->ingress_left)
+		return refuse_and_close(judged);
+	conn->ingress_left -= length;
+	return conn->ingress_left ? eat(judged->skb, judged->tcp) : answer(judged);
 }
 
 /* --- what the application is to see ------------------------------------------------------------ */
@@ -282,11 +323,12 @@ out_close:
 	return refuse_and_close(judged);
 }
 
-/* More of a body. A next request behind it, in the same buffer, cannot be taken apart from it. */
-static __always_inline int judge_body(struct judgement *judged, bool pass)
+/* More of an admitted request's body. */
+static __always_inline int pass_body(struct judgement *judged)
 {
 	struct conn *conn = judged->conn;
 
+	/* A next request in the same buffer came before its turn, and cannot be taken out of it. */
 	if (judged->skb->len > conn->ingress_left) {
 		decide_refuse(&judged->decision, REPLY_BAD_REQUEST);
 		count(COUNTER_REFUSED_BAD_REQUEST);
@@ -295,7 +337,7 @@ static __always_inline int judge_body(struct judgement *judged, bool pass)
 	conn->ingress_left -= judged->skb->len;
 	if (!conn->ingress_left)
 		conn->ingress = INGRESS_HEAD;
-	return pass ? SK_PASS : eat(judged->skb, judged->tcp);
+	return SK_PASS;
 }
 
 SEC("sk_skb")
@@ -316,9 +358,9 @@ int sluice_verdict(struct __sk_buff *skb)
 	case INGRESS_HEAD:
 		return judge_request(&judged);
 	case INGRESS_BODY:
-		return judge_body(&judged, true);
+		return pass_body(&judged);
 	case INGRESS_DISCARD:
-		return judge_body(&judged, false);
+		return discard_body(&judged);
 	default:
 		return discard(&judged);
 	}
