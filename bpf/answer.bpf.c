@@ -57,12 +57,29 @@ static __always_inline bool fits(struct tcp_sock *tcp, __u64 bytes)
 	return (__u64)sk->sk_wmem_queued + 2 * bytes + SEND_SLACK <= (__u64)sk->sk_sndbuf;
 }
 
+/* Whether the kernel sends, and not the application: buffers sent back out of their own socket. */
+static __always_inline bool sent_by_kernel(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return task->flags & PF_KTHREAD;
+}
+
+/* Nothing more can be sent that is right. The kernel drops all that follows, too. */
+static __always_inline int give_up(struct conn *conn)
+{
+	conn->closing = CLOSING_SENT;
+	conn->ingress = INGRESS_CLOSED;
+	count(COUNTER_DISCARDED);
+	return SK_DROP;
+}
+
 /*
  * The connection ends with this answer, which goes out behind the first `at` bytes of the message.
  *
- * One byte is left behind it. The kernel runs the program again for that byte, gets SK_DROP, and
- * hands the socket an error: the application closes it, and the client gets the whole answer and
- * then a clean end-of-file. Nobody but the application can close its socket in that way.
+ * One byte is left behind it. The kernel runs the program again for that byte, is refused, and hands
+ * the socket an error: the application closes it, and the client gets the whole answer and then a
+ * clean end-of-file. Nobody but the application can close its socket in that way.
  */
 static __noinline int answer_and_close(struct sk_msg_md *msg, struct conn *conn,
 				       struct tcp_sock *tcp, __u32 at)
@@ -97,12 +114,8 @@ static __noinline int answer_ticket(struct sk_msg_md *msg, struct conn *conn, st
 	 * connection: worse than an answer, better than a wrong one.
 	 */
 	if (!length || !fits(tcp, length) || resize(msg, length) ||
-	    !write_answer(msg, index, 0, length, ticket->reset_minute)) {
-		conn->closing = CLOSING_SENT;
-		conn->ingress = INGRESS_CLOSED;
-		count(COUNTER_DISCARDED);
-		return SK_DROP;
-	}
+	    !write_answer(msg, index, 0, length, ticket->reset_minute))
+		return give_up(conn);
 	conn->written = 1;
 	conn->egress_seq = tcp->write_seq + length;
 	if (!conn->tickets && conn->closing == CLOSING_DUE)
@@ -110,7 +123,7 @@ static __noinline int answer_ticket(struct sk_msg_md *msg, struct conn *conn, st
 	return SK_PASS;
 }
 
-/* Whether the message is a refused request on its way out, and what is to be answered. */
+/* What is to be answered to the refused buffer in this message. Returns false where it cannot be told. */
 static __always_inline bool read_ticket(struct sk_msg_md *msg, struct conn *conn,
 					struct ticket *ret_ticket)
 {
@@ -130,6 +143,34 @@ static __always_inline bool read_ticket(struct sk_msg_md *msg, struct conn *conn
 		return false;
 	*ret_ticket = *ticket;
 	return true;
+}
+
+/*
+ * The last byte behind an answer that ends the connection. What fails here becomes the socket's
+ * error: through the sink EPIPE, as if the client were gone, which servers expect.
+ */
+static __always_inline int break_connection(struct sk_msg_md *msg)
+{
+	__u64 zero = 0;
+
+	return bpf_msg_redirect_hash(msg, &sink, &zero, 0);
+}
+
+/* A refused buffer on its way out. It never leaves as it is: that would be the client's own bytes. */
+static __always_inline int replace_buffer(struct sk_msg_md *msg, struct conn *conn,
+					  struct tcp_sock *tcp)
+{
+	struct ticket ticket;
+
+	if (conn->closing == CLOSING_SENT)
+		return break_connection(msg);
+	if (conn->tickets && read_ticket(msg, conn, &ticket))
+		return answer_ticket(msg, conn, tcp, &ticket);
+	if (conn->closing == CLOSING_DUE && !conn->tickets) {
+		conn->egress_seq = tcp->write_seq;
+		return answer_and_close(msg, conn, tcp, 0);
+	}
+	return give_up(conn);
 }
 
 /*
@@ -238,17 +279,20 @@ static __always_inline int application_writes(struct sk_msg_md *msg, struct conn
 	__u32 again = follow_stream(conn, tcp->write_seq);
 	struct walk walk = { .msg = msg, .conn = conn, .tcp = tcp, .offset = again };
 
+	if (conn->closing == CLOSING_SENT)
+		return SK_DROP;
+	/* It writes by itself, while an answer that ends the connection is on its way. */
+	if (conn->closing == CLOSING_DUE && !conn->answer_due && !conn->tickets) {
+		conn->egress_seq = tcp->write_seq;
+		return answer_and_close(msg, conn, tcp, 0);
+	}
 	if (again >= msg->size)
 		return SK_PASS;
 	if (conn->answer_due)
 		bpf_loop(WINDOWS_MAX, look_at_window, &walk, 0);
-	if (walk.failed) {
-		/* It has grown by bytes that nobody wrote. */
-		conn->closing = CLOSING_SENT;
-		conn->ingress = INGRESS_CLOSED;
-		count(COUNTER_DISCARDED);
-		return SK_DROP;
-	}
+	/* It has grown by bytes that nobody wrote. */
+	if (walk.failed)
+		return give_up(conn);
 	if (walk.apply) {
 		conn->egress_seq = tcp->write_seq + walk.apply;
 		bpf_msg_apply_bytes(msg, walk.apply);
@@ -268,7 +312,6 @@ int sluice_message(struct sk_msg_md *msg)
 {
 	struct bpf_sock *sk = msg->sk;
 	struct socket_mark *mark;
-	struct ticket ticket;
 	struct tcp_sock *tcp;
 	struct conn *conn;
 
@@ -282,15 +325,8 @@ int sluice_message(struct sk_msg_md *msg)
 	/* Its record is gone, so it was reset: nobody is left to read this. */
 	if (!conn)
 		return SK_DROP;
-	if (conn->tickets && read_ticket(msg, conn, &ticket))
-		return answer_ticket(msg, conn, tcp, &ticket);
-	if (conn->closing == CLOSING_SENT)
-		return SK_DROP;
-	if (conn->closing == CLOSING_DUE && !conn->answer_due && !conn->tickets) {
-		conn->egress_seq = tcp->write_seq;
-		return answer_and_close(msg, conn, tcp, 0);
-	}
-	return application_writes(msg, conn, tcp);
+	return sent_by_kernel() ? replace_buffer(msg, conn, tcp)
+				: application_writes(msg, conn, tcp);
 }
 
 /* Attached to the sockhash and copied into every socket; what it calls can be replaced. */

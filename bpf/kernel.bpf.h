@@ -4,7 +4,8 @@
  * load time against the running kernel's BTF, so that no generated header is needed.
  *
  * They give what no helper gives on all kernels: where the next byte of an answer will stand in
- * the TCP stream, whether it will fit, who waits for a socket, and in which network namespace it is.
+ * the TCP stream, whether it will fit, who waits for a socket, in which
+ * network namespace it is, and whether the kernel itself sends.
  */
 #ifndef SLUICE_KERNEL_BPF_H
 #define SLUICE_KERNEL_BPF_H
@@ -55,6 +56,12 @@ struct tcp_sock {
 	__u32 notsent_lowat;
 };
 
+struct task_struct {
+	unsigned int flags; /* PF_KTHREAD among them */
+};
+
 #pragma clang attribute pop
+
+#define PF_KTHREAD 0x00200000
 
 #endif
