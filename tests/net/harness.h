@@ -77,6 +77,9 @@ int process_stop(pid_t pid, int signal);
 /* True while the process has not ended; a child that ended is reaped. */
 bool process_runs(pid_t pid);
 
+/* A process of that name (as in /proc/PID/comm) in the stage's cgroup; 0: there is none. */
+pid_t process_find(const char *name);
+
 /* Voluntary context switches of a process, its children and all their threads. */
 uint64_t process_wakeups(pid_t pid);
 

@@ -98,6 +98,38 @@ bool process_runs(pid_t pid)
 	return waitpid(pid, NULL, WNOHANG) == 0;
 }
 
+static bool has_name(pid_t pid, const char *name)
+{
+	char path[64], text[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fgets(text, sizeof(text), file))
+		text[strcspn(text, "\n")] = '\0';
+	fclose(file);
+	return !strcmp(text, name);
+}
+
+pid_t process_find(const char *name)
+{
+	char path[sizeof(stage.cgroup) + 16];
+	pid_t found = 0;
+	FILE *file;
+	int pid;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", stage.cgroup);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	while (!found && fscanf(file, "%d", &pid) == 1)
+		if (has_name(pid, name))
+			found = pid;
+	fclose(file);
+	return found;
+}
+
 static uint64_t task_wakeups(pid_t pid, const char *task)
 {
 	const char *label = "\nvoluntary_ctxt_switches:";

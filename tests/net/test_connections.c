@@ -127,25 +127,38 @@ static void http10_keep_alive(void **state)
 	}
 }
 
-/* A client that has said all it will say still gets what is due. */
-static void half_close(void **state)
+/* A client that has said all it will say still gets what is due: 200 where it sent a good key. */
+static void half_close(const struct application *application, bool good)
 {
-	const struct application *application = *state;
 	struct key key = key_limited(1000, 10000);
 	struct response response;
 
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 50; i++) {
 		struct client *client = client_open(application->port);
+		int error;
 
-		client_printf(client,
-			      "GET / HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer %s\r\n"
-			      "Connection: close\r\n\r\n",
-			      i % 2 ? unknown_key() : key.text);
+		client_printf(
+			client,
+			"GET / HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer %s\r\n%s\r\n",
+			good ? key.text : unknown_key(), i % 2 ? "Connection: close\r\n" : "");
 		shutdown(client->fd, SHUT_WR);
-		assert_int_equal(client_read(client, false, &response), 0);
-		assert_int_equal(response.status, i % 2 ? 401 : 200);
+		error = client_read(client, false, &response);
+		if (error)
+			fail_msg("connection %d: no answer: %s", i, strerror(-error));
+		assert_int_equal(response.status, good ? 200 : 401);
 		assert_true(client_sees_end(client, PATIENCE_MS));
+		client_close(client);
 	}
+}
+
+static void half_close_admitted(void **state)
+{
+	half_close(*state, true);
+}
+
+static void half_close_refused(void **state)
+{
+	half_close(*state, false);
 }
 
 /* The gate's answers and the application's on many connections at once. */
@@ -171,7 +184,9 @@ static const struct promise promises[] = {
 	  EACH_APPLICATION },
 	{ "HTTP/1.0 gets the whole answer, then end-of-file", http10, EACH_APPLICATION },
 	{ "HTTP/1.0 with keep-alive keeps the connection", http10_keep_alive, EACH_APPLICATION },
-	{ "a half-closed connection gets its answer", half_close, EACH_APPLICATION },
+	{ "a half-closed connection gets the application's answer", half_close_admitted,
+	  EACH_APPLICATION },
+	{ "a half-closed connection gets its refusal", half_close_refused, EACH_APPLICATION },
 	{ "64 connections don't disturb each other", side_by_side, EACH_APPLICATION },
 };
 

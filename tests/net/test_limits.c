@@ -76,6 +76,54 @@ static void changed_limit(void **state)
 	assert_int_equal(client_get(client, "/", key.text), 429);
 }
 
+/* Raised step by step while it is used up: what was admitted in all is the last limit. */
+static void raised_under_load(void **state)
+{
+	struct hammer hammer = { .port = applications[NGINX].port,
+				 .target = "/raised",
+				 .key_count = 1,
+				 .processes = 2,
+				 .connections = 8 };
+	struct key key = key_limited(100, 100000);
+	const char *text = key.text;
+	uint64_t end_ms;
+
+	(void)state;
+	hammer.keys = &text;
+	need_window_ms(20000);
+	hammer_start(&hammer);
+	for (unsigned int limit = 200; limit <= 3000; limit += 100)
+		patch_limits(&key, limit);
+	end_ms = monotonic_ms() + PATIENCE_MS;
+	while (hammer.tally->admitted < 3000 && monotonic_ms() < end_ms)
+		breathe();
+	hammer_stop(&hammer);
+	assert_string_equal(hammer.tally->first_wrong, "");
+	assert_int_equal(hammer.tally->admitted, 3000);
+	expect_seen(&applications[NGINX], "/raised", 3000);
+}
+
+/* Keys that come and go take each other's place in the kernel's tables, but not what was used. */
+static void fresh_keys(void **state)
+{
+	struct client *client = client_open(applications[NGINX].port);
+	struct response response;
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		struct key key = key_limited(3, 1000);
+
+		need_window_ms(1000);
+		for (int i = 0; i < 3; i++) {
+			client_ask(client, "GET", "/", key.text, "", &response);
+			expect_admitted(&response, 200);
+			assert_int_equal(header_number(&response, "X-RateLimit-Remaining"), 2 - i);
+		}
+		assert_int_equal(client_get(client, "/", key.text), 429);
+		key_revoke(&key);
+	}
+}
+
 /* Many keys at once, each with a limit of its own: none lends to another. */
 static void keys_apart(void **state)
 {
@@ -179,6 +227,8 @@ static const struct promise promises[] = {
 	  EACH_APPLICATION },
 	{ "the day's limit binds where it is the smaller", day_limit, EACH_APPLICATION },
 	{ "a changed limit is in force at once and keeps what is used", changed_limit, ONCE },
+	{ "a limit raised under load: as many as the last limit says", raised_under_load, ONCE },
+	{ "a new key starts unused in a revoked one's place", fresh_keys, ONCE },
 	{ "16 keys on 64 connections: each exactly its limit", keys_apart, EACH_APPLICATION },
 	{ "1,000 a minute and 1,500 a day over two minutes: 1,000, then 500", two_minutes, ONCE },
 };

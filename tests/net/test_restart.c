@@ -9,6 +9,7 @@
 
 #define MANY_KEYS	10000
 #define RESTART_BOUND	1000 /* milliseconds, with MANY_KEYS */
+#define RELAY		"sluiced-relay"
 #define KEYS_AN_ACCOUNT 10
 
 /* Wait until the hammer was answered so many times more. */
@@ -115,6 +116,38 @@ static void keys_go_on(void **state)
 	assert_int_equal(client_get(client, "/", key.text), 401);
 	daemon_start();
 	assert_int_equal(client_get(client, "/", key.text), 401);
+}
+
+/*
+ * The relay spares applications a wake-up. Without it they are woken for nothing, which one that
+ * blocks in recv() may take for the end of the connection; nothing gets by.
+ */
+static void relay_killed(void **state)
+{
+	const struct application *application = *state;
+	bool blocks = application == &applications[THREADED] ||
+		      application == &applications[THREADED_POLL];
+	struct key key = key_limited(1000, 10000);
+	pid_t relay = process_find(RELAY);
+
+	assert_true(relay > 0);
+	kill(relay, SIGKILL);
+	for (int i = 0; i < 100; i++) {
+		struct client *client = client_open(application->port);
+		int status;
+
+		assert_int_equal(client_get(client, "/", key.text), 200);
+		status = client_get(client, "/unseen", i % 2 ? NULL : unknown_key());
+		if (status != 401 && !(blocks && status < 0))
+			fail_msg("%d without a key", status);
+		if (!blocks)
+			assert_int_equal(client_get(client, "/", key.text), 200);
+		client_close(client);
+	}
+	expect_seen(application, "/unseen", 0);
+	daemon_kill();
+	daemon_start();
+	assert_true(process_find(RELAY) > 0);
 }
 
 /* No pins are left after a reboot, as after --remove; the count is of the store, saved each second. */
@@ -224,6 +257,8 @@ static const struct promise promises[] = {
 	  EACH_APPLICATION },
 	{ "counts go on over every way to end and restart it", counts_go_on, EACH_APPLICATION },
 	{ "keys are edited and revoked by the next daemon", keys_go_on, ONCE },
+	{ "nothing gets by without the relay, and the next daemon starts one", relay_killed,
+	  EACH_APPLICATION },
 	{ "a day's count survives a reboot", reboot, ONCE },
 	{ "restarts in under a second with 10,000 keys and never opens", many_keys, ONCE },
 };
