@@ -28,6 +28,8 @@ static size_t put_places(char **arguments, char program[320])
 
 	snprintf(program, 320, "%s/build/%ssluiced", stage.root, daemon_release ? "" : "test/");
 	arguments[n++] = program;
+	arguments[n++] = "--config";
+	arguments[n++] = stage.configuration;
 	arguments[n++] = "--state";
 	arguments[n++] = stage.state;
 	arguments[n++] = "--socket";
@@ -52,6 +54,15 @@ char *const *daemon_command(uint16_t port)
 	}
 	arguments[n] = NULL;
 	return arguments;
+}
+
+void daemon_configure(const char *text)
+{
+	FILE *file = fopen(stage.configuration, "we");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
 }
 
 static bool answers(void)

@@ -32,6 +32,7 @@ struct stage {
 	char pins[96];
 	char state[96];
 	char socket[96];
+	char configuration[96];
 	char daemon_log[96];
 	char cgroup[256];
 };
@@ -163,6 +164,9 @@ extern bool daemon_release;
 
 /* Arguments of the daemon for process_start(): for one port, or 0: for all applications'. */
 char *const *daemon_command(uint16_t port);
+
+/* What the daemon's configuration file says, for the next start in this test. */
+void daemon_configure(const char *text);
 
 /* Start it and wait until it answers. Returns the milliseconds that took. */
 uint64_t daemon_start(void);

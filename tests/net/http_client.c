@@ -18,12 +18,15 @@
 
 #define OPEN_CLIENTS 128
 
+unsigned int client_patience_ms = CLIENT_PATIENCE_MS;
+
 static struct client clients[OPEN_CLIENTS];
 static size_t client_count;
 
 static int connect_to(struct client *client, const struct sockaddr *address, socklen_t length)
 {
-	struct timeval patience = { .tv_sec = CLIENT_PATIENCE_MS / 1000 };
+	struct timeval patience = { .tv_sec = client_patience_ms / 1000,
+				    .tv_usec = client_patience_ms % 1000 * 1000 };
 	int yes = 1, error;
 
 	*client =

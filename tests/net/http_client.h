@@ -10,8 +10,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CLIENT_PATIENCE_MS 10000 /* longest wait for bytes */
-#define HEADER_SIZE	   256
+#define HEADER_SIZE 256
+
+/* Longest wait of new clients for a connection or for bytes; reset before each test. */
+#define CLIENT_PATIENCE_MS 10000
+extern unsigned int client_patience_ms;
 
 struct client {
 	int fd;	      /* -1: not connected */

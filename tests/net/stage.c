@@ -121,6 +121,7 @@ static void enter_namespaces(void)
 	snprintf(stage.pins, sizeof(stage.pins), "%s/bpf/sluice", stage.folder);
 	snprintf(stage.state, sizeof(stage.state), "%s/state", stage.folder);
 	snprintf(stage.socket, sizeof(stage.socket), "%s/control.sock", stage.folder);
+	snprintf(stage.configuration, sizeof(stage.configuration), "%s/sluice.conf", stage.folder);
 	snprintf(stage.daemon_log, sizeof(stage.daemon_log), "%s/sluiced.log", stage.folder);
 	snprintf(path, sizeof(path), "%s/bpf", stage.folder);
 	if (mkdir(path, 0700) || mount("bpf", path, "bpf", 0, "mode=0700"))
@@ -132,6 +133,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	start_applications();
+	daemon_configure("");
 	if (stage_flags & WITH_DAEMON)
 		daemon_start();
 	return 0;
@@ -152,8 +154,10 @@ static int after_each(void **state)
 	(void)state;
 	stop_all_hammers();
 	close_all_clients();
+	client_patience_ms = CLIENT_PATIENCE_MS;
 	if (daemon_pid)
 		kill(daemon_pid, SIGCONT);
+	daemon_configure("");
 	if (stage_flags & WITH_DAEMON) {
 		if (!daemon_pid)
 			daemon_start();

@@ -187,6 +187,69 @@ static void outgoing(void **state)
 	client_close(&client);
 }
 
+/* Wait until no connection has a record any more. */
+static void expect_no_connections(void)
+{
+	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+
+	while (status_number("connections.open") && monotonic_ms() < end_ms)
+		breathe();
+	assert_int_equal(status_number("connections.open"), 0);
+}
+
+/* More connections than the table holds: the rest is turned away, not let through unjudged. */
+static void table_full(void **state)
+{
+	enum { ROOM = 64, CLIENTS = 100 };
+	const struct application *application = *state;
+	struct client clients[CLIENTS];
+	int opened = 0, refused = 0, admitted = 0;
+	struct key key;
+
+	daemon_configure("[sluice]\nmax_connections = 64\n");
+	daemon_start();
+	key = key_limited(1000, 10000);
+	client_patience_ms = 300;
+	for (int i = 0; i < CLIENTS; i++) {
+		opened += !client_connect(&clients[i], application->port);
+		if (clients[i].fd < 0)
+			continue;
+		refused += client_get(&clients[i], "/unjudged", NULL) == 401;
+		admitted += client_get(&clients[i], "/", key.text) == 200;
+	}
+	for (int i = 0; i < CLIENTS; i++)
+		client_close(&clients[i]);
+	printf("# room for %d: %d of %d opened, %d admitted\n", ROOM, opened, CLIENTS, admitted);
+	assert_true(admitted >= ROOM / 2 && admitted < CLIENTS);
+	assert_int_equal(refused, admitted);
+	expect_seen(application, "/unjudged", 0);
+	client_patience_ms = CLIENT_PATIENCE_MS;
+	/* With room again, all is as before. */
+	expect_no_connections();
+	assert_int_equal(client_get(client_open(application->port), "/", NULL), 401);
+	assert_int_equal(client_get(client_open(application->port), "/", key.text), 200);
+}
+
+static void identity_kept(void **state)
+{
+	const struct application *application = *state;
+	struct response response;
+	char configuration[64];
+	struct key key;
+
+	snprintf(configuration, sizeof(configuration), "[port %u]\nidentity = keep\n",
+		 application->port);
+	daemon_configure(configuration);
+	daemon_start();
+	key = key_limited(0, 0);
+	client_ask(client_open(application->port), "GET", "/echo", key.text,
+		   "X-Key-Id: key_forged; account=root\r\n", &response);
+	expect_admitted(&response, 200);
+	assert_true(holds(response.body, response.body_length, "Authorization: Bearer gx_"));
+	assert_true(holds(response.body, response.body_length, key.text));
+	assert_false(holds(response.body, response.body_length, "forged"));
+}
+
 /* One short life of a connection; how it goes and ends depends on its number. */
 static void short_life(const struct application *application, const char *key, int number)
 {
@@ -230,7 +293,6 @@ static void short_life(const struct application *application, const char *key, i
 static void churn(void **state)
 {
 	enum { LIVES = 10000 };
-	uint64_t end_ms;
 	struct key key;
 
 	(void)state;
@@ -241,10 +303,7 @@ static void churn(void **state)
 
 		short_life(application->missing ? &applications[NGINX] : application, key.text, i);
 	}
-	end_ms = monotonic_ms() + PATIENCE_MS;
-	while (status_number("connections.open") && monotonic_ms() < end_ms)
-		breathe();
-	assert_int_equal(status_number("connections.open"), 0);
+	expect_no_connections();
 	assert_true(status_number("counts.connectionsOpened") >= LIVES);
 	assert_int_equal(status_number("counts.connectionsOpened"),
 			 status_number("counts.connectionsClosed"));
@@ -258,6 +317,10 @@ static const struct promise promises[] = {
 	{ "the gate stands when the daemon was stopped", without_daemon, EACH_APPLICATION },
 	{ "requests over IPv6 are gated", ipv6, ONCE },
 	{ "an outgoing connection from a protected port number is left alone", outgoing, ONCE },
+	{ "more connections than there is room for: none goes unjudged", table_full,
+	  EACH_APPLICATION },
+	{ "identity = keep leaves the line, and no forged X-Key-Id", identity_kept,
+	  EACH_APPLICATION },
 	{ "10,000 short connections leave no record behind", churn, ONCE },
 };
 
