@@ -86,7 +86,8 @@ static char *read_line(char *line, int size, void *data)
 {
 	struct reading *reading = data;
 
-	if (!fgets(line, size, reading->file))
+	/* inih asks for one more line after a setting that was refused. */
+	if (reading->failed || !fgets(line, size, reading->file))
 		return NULL;
 	reading->line++;
 	if (!strchr(line, '\n') && !feof(reading->file))

@@ -237,17 +237,62 @@ static const struct {
 
 static void test_wrong_files(void **state)
 {
-	char expected[512];
+	static const char *const behind[] = { "", "# a comment\n", "max_keys = 5\n" };
+	char expected[512], text[512];
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(wrong_files); i++) {
-		const char *path = write_file(wrong_files[i].text);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong_files) * ARRAY_SIZE(behind); i++) {
+		size_t row = i / ARRAY_SIZE(behind);
+		const char *path;
 
-		snprintf(expected, sizeof(expected), "%s:%d: %s", path, wrong_files[i].line,
-			 wrong_files[i].message);
+		snprintf(text, sizeof(text), "%s%s", wrong_files[row].text,
+			 behind[i % ARRAY_SIZE(behind)]);
+		path = write_file(text);
+		snprintf(expected, sizeof(expected), "%s:%d: %s", path, wrong_files[row].line,
+			 wrong_files[row].message);
 		assert_int_equal(read_line("--port 80"), -EINVAL);
 		assert_string_equal(why, expected);
 	}
+}
+
+/* Copy the configuration that a document of the checkout shows, which begins with the line mark. */
+static void write_example(const char *document, const char *mark)
+{
+	char line[256], text[4096] = "";
+	FILE *file = fopen(document, "r");
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (!*text && strcmp(line, mark))
+			continue;
+		/* A paragraph of Markdown or a macro of mdoc ends it. */
+		if (*line == '.' || (*mark == ' ' && *line != ' ' && *line != '\n'))
+			break;
+		assert_true(strlen(text) + strlen(line) < sizeof(text));
+		strcat(text, line + strspn(line, " "));
+	}
+	fclose(file);
+	write_file(text);
+}
+
+static void test_examples(void **state)
+{
+	(void)state;
+	write_example("README.md", "    [sluice]\n");
+	assert_int_equal(read_line(""), 0);
+	assert_string_equal(config.key_word, "gx");
+	assert_int_equal(config.max_keys, 65536);
+	assert_int_equal(config.max_connections, 65536);
+	assert_int_equal(config.keys_per_account, 10);
+	assert_int_equal(config.port_count, 2);
+	expect_port(0, 3000, 16384, false);
+	expect_port(1, 3001, 8192, true);
+
+	write_example("scripts/sluiced.8", "[sluice]\n");
+	assert_int_equal(read_line(""), 0);
+	assert_int_equal(config.keys_per_account, 20);
+	assert_int_equal(config.port_count, 2);
+	expect_port(1, 3001, 8192, true);
 }
 
 static void test_too_many_ports(void **state)
@@ -307,6 +352,8 @@ int main(void)
 		ROW("--config reads another file, which must be there", test_other_file),
 		ROW("each wrong command line has its own message", test_wrong_lines),
 		ROW("each wrong file is told with its line and what is allowed", test_wrong_files),
+		ROW("the examples of README.md and sluiced(8) can be used as they are",
+		    test_examples),
 		ROW("more ports than there is room for are refused", test_too_many_ports),
 		ROW("a refused configuration changes nothing", test_untouched),
 		ROW("the help names everything that can be set", test_help),
