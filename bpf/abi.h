@@ -20,6 +20,8 @@
 #define KEY_RANDOM_SIZE 43 /* base62 characters, 256 bits */
 #define KEY_CHECK_SIZE	6  /* base62 characters, CRC-32 */
 #define KEY_TEXT_MAX	(KEY_WORD_MAX + 1 + KEY_RANDOM_SIZE + KEY_CHECK_SIZE)
+#define GATES_MAX	256   /* of all network namespaces */
+#define HEAD_LIMIT_MAX	16384 /* bytes */
 
 /* Key of `gates`: a port in one network namespace. */
 struct gate_key {
@@ -74,7 +76,6 @@ struct key_usage {
 /* Value of `settings`, a single element: what every program needs to know. Written by the daemon. */
 struct settings {
 	__u64 tai_offset_ns; /* CLOCK_TAI - CLOCK_REALTIME */
-	__u64 ticket; /* random; marks a buffer that the verdict program sent to be answered */
 	__u8 pepper[PEPPER_SIZE];
 	char key_word[KEY_WORD_MAX];
 	__u32 key_word_length;
@@ -126,12 +127,10 @@ struct reply_template {
 };
 
 /*
- * A record of `handoff`: an answer that the programs could not send without waking the application.
- * The relay sends it back as it is through its injector socket, as one datagram.
+ * A record of `handoff`: a connection whose answer the programs could not send without waking the
+ * application. The relay sends it back as it is through its injector socket, as one datagram.
  */
-#define TICKET_SIZE 16
 struct handoff {
-	__u8 ticket[TICKET_SIZE];
 	__u64 cookie; /* of the connection; HANDOFF_SINK: the sink itself, to make it one */
 };
 #define HANDOFF_SINK 0
@@ -152,8 +151,7 @@ struct handoff {
 	X(REFUSED_EXPECTATION, "refused_expectation", "417: an Expect other than 100-continue")    \
 	X(REFUSED_HEAD_TOO_LARGE, "refused_head_too_large", "431: the head is over its limit")     \
 	X(REFUSED_VERSION, "refused_version", "505: not HTTP/1.0 or HTTP/1.1")                     \
-	X(DISCARDED, "discarded",                                                                  \
-	  "buffers dropped because the gate could not judge or answer them")                       \
+	X(DISCARDED, "discarded", "buffers that could not be judged or answered")                  \
 	X(ANSWERS_PLAIN, "answers_plain",                                                          \
 	  "answers of the application that went out without headers")
 

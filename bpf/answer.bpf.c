@@ -14,7 +14,7 @@
 #include "maps.bpf.h"
 #include "reply.bpf.h"
 
-/* More windows than the largest message (17 fragments of 32 KiB) can need. */
+/* More windows, and bodies skipped between them, than the largest message (17 fragments of 32 KiB). */
 #define WINDOWS_MAX 1024
 /*
  * Bytes of send buffer that must be free besides twice what is sent: the kernel adds its own
@@ -40,6 +40,7 @@ struct walk {
 	struct tcp_sock *tcp;
 	__u32 offset; /* of the next byte to look at */
 	__u32 window; /* offset of msg->data within the message */
+	__u32 length; /* bytes of the window */
 	__u32 event;  /* enum response_event that ended the window */
 	__u32 apply;  /* bytes to send before the rest is looked at again; 0: all */
 	__u32 failed;
@@ -54,6 +55,9 @@ static __always_inline bool fits(struct tcp_sock *tcp, __u64 bytes)
 
 	if (lowat && unsent + bytes >= lowat)
 		return false;
+	/* With nothing queued, the kernel takes this much however small the buffer is. */
+	if (!sk->sk_wmem_queued && bytes <= REPLY_SIZE)
+		return true;
 	return (__u64)sk->sk_wmem_queued + 2 * bytes + SEND_SLACK <= (__u64)sk->sk_sndbuf;
 }
 
@@ -84,8 +88,8 @@ static __always_inline int give_up(struct conn *conn)
 static __noinline int answer_and_close(struct sk_msg_md *msg, struct conn *conn,
 				       struct tcp_sock *tcp, __u32 at)
 {
-	const struct ticket *ticket = &conn->owed;
-	__u32 length = answer_length(ticket->reply, ticket->head_only);
+	const struct owed *owed = &conn->owed;
+	__u32 length = answer_length(owed->reply, owed->head_only);
 
 	conn->closing = CLOSING_SENT;
 	if (!length || !fits(tcp, at + length))
@@ -93,56 +97,29 @@ static __noinline int answer_and_close(struct sk_msg_md *msg, struct conn *conn,
 		return at ? SK_PASS : SK_DROP;
 	if (resize(msg, at + length + 1))
 		return SK_DROP;
-	if (!write_answer(msg, ticket->reply, at, length, ticket->reset_minute))
+	if (!write_answer(msg, owed->reply, at, length, owed->reset_minute))
 		return SK_DROP;
-	conn->egress_seq += length;
 	bpf_msg_apply_bytes(msg, at + length);
 	return SK_PASS;
 }
 
-/* A refused request on its way out: its answer takes its place, and the connection goes on. */
-static __noinline int answer_ticket(struct sk_msg_md *msg, struct conn *conn, struct tcp_sock *tcp,
-				    const struct ticket *ticket)
+/* The answer takes the message's place, and the connection goes on. */
+static __noinline int answer_and_go_on(struct sk_msg_md *msg, struct conn *conn,
+				       struct tcp_sock *tcp)
 {
-	__u32 index = ticket->reply;
-	__u32 length = answer_length(index, ticket->head_only);
+	const struct owed *owed = &conn->owed;
+	__u32 length = answer_length(owed->reply, owed->head_only);
 
-	conn->tickets--;
-	conn->unmarked = 0;
 	/*
 	 * Sent back unreplaced, the client would get its own request. Dropped, the kernel ends the
 	 * connection: worse than an answer, better than a wrong one.
 	 */
 	if (!length || !fits(tcp, length) || resize(msg, length) ||
-	    !write_answer(msg, index, 0, length, ticket->reset_minute))
+	    !write_answer(msg, owed->reply, 0, length, owed->reset_minute))
 		return give_up(conn);
 	conn->written = 1;
 	conn->egress_seq = tcp->write_seq + length;
-	if (!conn->tickets && conn->closing == CLOSING_DUE)
-		return answer_and_close(msg, conn, tcp, length);
 	return SK_PASS;
-}
-
-/* What is to be answered to the refused buffer in this message. Returns false where it cannot be told. */
-static __always_inline bool read_ticket(struct sk_msg_md *msg, struct conn *conn,
-					struct ticket *ret_ticket)
-{
-	const struct settings *set;
-	struct ticket *ticket;
-	__u32 zero = 0;
-
-	if (msg->size < sizeof(*ticket)) {
-		*ret_ticket = conn->owed;
-		return conn->unmarked;
-	}
-	if (bpf_msg_pull_data(msg, 0, sizeof(*ticket), 0))
-		return false;
-	ticket = (struct ticket *)place(msg, 0, sizeof(*ticket));
-	set = bpf_map_lookup_elem(&settings, &zero);
-	if (!ticket || !set || ticket->secret != set->ticket)
-		return false;
-	*ret_ticket = *ticket;
-	return true;
 }
 
 /*
@@ -160,17 +137,16 @@ static __always_inline int break_connection(struct sk_msg_md *msg)
 static __always_inline int replace_buffer(struct sk_msg_md *msg, struct conn *conn,
 					  struct tcp_sock *tcp)
 {
-	struct ticket ticket;
+	bool owed = conn->answering;
 
+	conn->answering = 0;
 	if (conn->closing == CLOSING_SENT)
 		return break_connection(msg);
-	if (conn->tickets && read_ticket(msg, conn, &ticket))
-		return answer_ticket(msg, conn, tcp, &ticket);
-	if (conn->closing == CLOSING_DUE && !conn->tickets) {
-		conn->egress_seq = tcp->write_seq;
+	if (!owed)
+		return give_up(conn);
+	if (conn->closing == CLOSING_DUE)
 		return answer_and_close(msg, conn, tcp, 0);
-	}
-	return give_up(conn);
+	return answer_and_go_on(msg, conn, tcp);
 }
 
 /*
@@ -207,16 +183,25 @@ static __noinline long insert_headers(struct walk *walk)
 	return walk->apply != 0;
 }
 
-/* Look at one byte of the window; a callback of bpf_loop(). */
+/* Look at one byte of the window, or skip a body within it; a callback of bpf_loop(). */
 static long look_at_byte(__u32 index, struct walk *walk)
 {
-	__u8 *p = place(walk->msg, walk->offset - walk->window, 1);
+	struct response *response = &walk->conn->response;
+	__u8 *p;
 
+	if (response->skip) {
+		if (response->skip > walk->window + walk->length - walk->offset)
+			return 1;
+		walk->offset += response->skip;
+		walk->event = response_skipped(response);
+		return walk->event != RESPONSE_MORE;
+	}
+	p = place(walk->msg, walk->offset - walk->window, 1);
 	if (!p)
 		return 1;
 	walk->offset++;
-	walk->event = response_byte(&walk->conn->response, *p);
-	return walk->event != RESPONSE_MORE;
+	walk->event = response_byte(response, *p);
+	return walk->event != RESPONSE_MORE && walk->event != RESPONSE_SKIP;
 }
 
 /* What follows from what was just read of an answer. Returns nonzero where the pass is over. */
@@ -239,7 +224,7 @@ static __always_inline long on_event(struct walk *walk)
 	}
 }
 
-/* Look at one window of the message, or skip a body; a callback of bpf_loop(). */
+/* Look at one window of the message, or skip a body beyond it; a callback of bpf_loop(). */
 static long look_at_window(__u32 index, struct walk *walk)
 {
 	struct sk_msg_md *msg = walk->msg;
@@ -248,28 +233,52 @@ static long look_at_window(__u32 index, struct walk *walk)
 
 	if (walk->offset >= msg->size)
 		return 1;
+	if (response->skip > left) {
+		if (response->skip != ~0ULL)
+			response->skip -= left;
+		walk->offset = msg->size;
+		return 1;
+	}
 	if (response->skip) {
-		if (response->skip > left) {
-			if (response->skip != ~0ULL)
-				response->skip -= left;
-			walk->offset = msg->size;
-			return 1;
-		}
 		walk->offset += response->skip;
-		response->skip = 0;
 		walk->event = response_skipped(response);
 		return on_event(walk);
 	}
-	if (left > WINDOW_SIZE)
-		left = WINDOW_SIZE;
-	if (bpf_msg_pull_data(msg, walk->offset, walk->offset + left, 0)) {
-		response->skip = ~0ULL;
-		return 1;
-	}
 	walk->window = walk->offset;
+	walk->length = left < WINDOW_SIZE ? left : WINDOW_SIZE;
+	if (bpf_msg_pull_data(msg, walk->window, walk->window + walk->length, 0))
+		return 1;
 	walk->event = RESPONSE_MORE;
-	bpf_loop(left, look_at_byte, walk, 0);
+	bpf_loop(walk->length, look_at_byte, walk, 0);
 	return on_event(walk);
+}
+
+/*
+ * Follow the answer that is due through the message. Returns how far that came; beyond it are bytes
+ * that no request asked for.
+ */
+static __always_inline __u32 follow_answer(struct walk *walk)
+{
+	struct conn *conn = walk->conn;
+
+	if (!conn->answer_due)
+		return walk->offset;
+	bpf_loop(WINDOWS_MAX, look_at_window, walk, 0);
+	if (!conn->answer_due || walk->apply || walk->failed)
+		return walk->offset;
+	/* Whatever was not looked at, it belongs to this answer, whose end is not known then. */
+	if (walk->offset < walk->msg->size)
+		conn->response.skip = ~0ULL;
+	return walk->msg->size;
+}
+
+/* Send the first `bytes` bytes of the message, and look at the rest as a message of its own. */
+static __always_inline int pass_some(struct sk_msg_md *msg, struct conn *conn, struct tcp_sock *tcp,
+				     __u32 bytes)
+{
+	conn->egress_seq = tcp->write_seq + bytes;
+	bpf_msg_apply_bytes(msg, bytes);
+	return SK_PASS;
 }
 
 /* The application writes: follow its answer, and give it its headers. */
@@ -278,31 +287,25 @@ static __always_inline int application_writes(struct sk_msg_md *msg, struct conn
 {
 	__u32 again = follow_stream(conn, tcp->write_seq);
 	struct walk walk = { .msg = msg, .conn = conn, .tcp = tcp, .offset = again };
+	__u32 end;
 
 	if (conn->closing == CLOSING_SENT)
 		return SK_DROP;
 	/* It writes by itself, while an answer that ends the connection is on its way. */
-	if (conn->closing == CLOSING_DUE && !conn->answer_due && !conn->tickets) {
-		conn->egress_seq = tcp->write_seq;
+	if (conn->closing == CLOSING_DUE && conn->answering)
 		return answer_and_close(msg, conn, tcp, 0);
-	}
 	if (again >= msg->size)
 		return SK_PASS;
-	if (conn->answer_due)
-		bpf_loop(WINDOWS_MAX, look_at_window, &walk, 0);
-	/* It has grown by bytes that nobody wrote. */
-	if (walk.failed)
+	end = follow_answer(&walk);
+	if (walk.failed) /* it has grown by bytes that nobody wrote */
 		return give_up(conn);
-	if (walk.apply) {
-		conn->egress_seq = tcp->write_seq + walk.apply;
-		bpf_msg_apply_bytes(msg, walk.apply);
-		return SK_PASS;
-	}
+	if (walk.apply)
+		return pass_some(msg, conn, tcp, walk.apply);
+	/* An answer to no request that was counted does not go out. */
+	if (end < msg->size)
+		return end ? pass_some(msg, conn, tcp, end) : give_up(conn);
 	conn->egress_seq = tcp->write_seq + msg->size;
-	if (walk.offset < msg->size && !conn->answer_due)
-		/* It writes what no request asked for; what that is an answer to is unknown. */
-		conn->ingress = INGRESS_CLOSED;
-	else if (!conn->answer_due && conn->closing == CLOSING_DUE)
+	if (!conn->answer_due && conn->closing == CLOSING_DUE)
 		return answer_and_close(msg, conn, tcp, msg->size);
 	return SK_PASS;
 }
@@ -315,6 +318,8 @@ int sluice_message(struct sk_msg_md *msg)
 	struct tcp_sock *tcp;
 	struct conn *conn;
 
+	/* What an earlier run over this message asked for sticks. */
+	bpf_msg_apply_bytes(msg, 0);
 	if (!sk)
 		return SK_DROP;
 	mark = bpf_sk_storage_get(&marks, sk, 0, 0);

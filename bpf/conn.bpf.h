@@ -27,20 +27,12 @@ enum closing {
 	CLOSING_SENT, /* it is out: whatever else is written is refused, so that the socket gets closed */
 };
 
-/*
- * Written over the start of a refused request before it is sent back out of its own socket, where
- * the message program puts the answer in its place. It travels with the buffer, because several
- * buffers can wait on their way. No regular request head is shorter.
- */
-struct ticket {
-	__u64 secret; /* settings.ticket */
-	__u16 reply;  /* index into `replies` */
-	__u8 head_only;
-	__u8 reserved;
-	__u32 reset_minute; /* minutes since the epoch, where the answer names a time */
+/* An answer of the gate's own. */
+struct owed {
+	__u16 reply;	    /* index into `replies` */
+	__u16 head_only;    /* the request's method was HEAD */
+	__u32 reset_minute; /* since the epoch, where the answer names a time */
 };
-
-_Static_assert(sizeof(struct ticket) == TICKET_SIZE, "the relay hands tickets on unread");
 
 struct conn {
 	struct gate gate; /* as it was when the connection was made */
@@ -50,15 +42,16 @@ struct conn {
 	__u8 ingress;	    /* enum ingress */
 
 	/* To the client. */
-	__u8 answer_due;    /* the application owes an answer to an admitted request */
-	__u8 written;	    /* egress_seq is valid */
-	__u8 closing;	    /* enum closing */
-	__u8 unmarked;	    /* the buffer on its way is too short for a ticket; `owed` holds it */
-	struct ticket owed; /* at the end of a body in INGRESS_DISCARD, or to end the connection */
-	__u32 tickets;	    /* buffers on their way to be answered */
-	__u32 egress_seq;   /* TCP sequence number up to which answers were looked at */
-	__u32 remaining;    /* for the headers of the answer that is due */
-	__u64 reset_ms;	    /* likewise, milliseconds since the epoch */
+	__u8 answer_due; /* the application owes an answer to an admitted request */
+	__u8 written;	 /* egress_seq is valid */
+	__u8 closing;	 /* enum closing */
+	__u8 answering;	 /* a refused buffer is on its way out, `owed` takes its place */
+	__u8 held;	 /* times the client's FIN was kept back meanwhile */
+	__u8 reserved[2];
+	struct owed owed; /* to be sent now, behind a refused body, or to end the connection */
+	__u32 egress_seq; /* TCP sequence number up to which answers were looked at */
+	__u32 remaining;  /* for the headers of the answer that is due */
+	__u64 reset_ms;	  /* likewise, milliseconds since the epoch */
 
 	struct http_head head;
 	struct grant grant; /* of the request last judged */

@@ -61,10 +61,13 @@ static __always_inline __u32 follow_stream(struct conn *conn, __u32 write_seq)
 	return 0;
 }
 
-/* True while an answer is owed, by the application or the gate, or has not yet been written whole. */
+/*
+ * True while the application owes an answer, or has not yet written all of it. The kernel asks the
+ * message program nothing until it has: a buffer sent back out would leave as it is.
+ */
 static __always_inline bool answer_running(struct conn *conn, struct tcp_sock *tcp)
 {
-	return conn->tickets || follow_stream(conn, tcp->write_seq) || conn->answer_due;
+	return follow_stream(conn, tcp->write_seq) || conn->answer_due;
 }
 
 #endif

@@ -50,73 +50,59 @@ static __always_inline int discard(struct judgement *judged)
 	return eat(judged->skb, judged->tcp);
 }
 
-/* Make the ticket for the decision. Returns false where there are no settings to do so. */
-static __always_inline bool write_ticket(const struct judgement *judged,
-					 enum reply_connection connection,
-					 struct ticket *ret_ticket)
+/* Note what is owed to the client. */
+static __always_inline void owe(struct judgement *judged, enum reply_connection connection)
 {
 	const struct decision *decision = &judged->decision;
-	__u32 zero = 0;
-	const struct settings *set = bpf_map_lookup_elem(&settings, &zero);
+	struct owed *owed = &judged->conn->owed;
 
-	if (!set)
-		return false;
-	ret_ticket->secret = set->ticket;
-	ret_ticket->reply = decision->reply * REPLY_CONNECTIONS + connection;
-	ret_ticket->head_only = judged->conn->head.is_head_method;
-	ret_ticket->reserved = 0;
-	ret_ticket->reset_minute = decision->reset_ms / LIMIT_MINUTE_MS;
-	return true;
+	owed->reply = decision->reply * REPLY_CONNECTIONS + connection;
+	owed->head_only = judged->conn->head.is_head_method;
+	owed->reset_minute = decision->reset_ms / LIMIT_MINUTE_MS;
+}
+
+/* Send a buffer out, for the answer to take its place. The application is not woken if possible. */
+static __always_inline int send_back(struct judgement *judged)
+{
+	if (eat_for_relay(judged->skb, judged->tcp, judged->cookie))
+		return SK_PASS;
+	return bpf_sk_redirect_hash(judged->skb, &socks, &judged->cookie, 0);
 }
 
 /*
- * Answer, and end the connection; behind the answer that is owed, where one is. The buffer may be
- * too short for a ticket, so the record says what is to be answered.
+ * Answer, and end the connection; behind the application's answer where one is running. Where an
+ * answer of the gate's own is on its way, that one ends it.
  */
 static __noinline int refuse_and_close(struct judgement *judged)
 {
 	struct conn *conn = judged->conn;
-	struct ticket ticket;
 
-	if (!write_ticket(judged, REPLY_CLOSE, &ticket))
-		return discard(judged);
 	conn->ingress = INGRESS_CLOSED;
 	conn->closing = CLOSING_DUE;
-	conn->owed = ticket;
-	if (conn->answer_due || conn->tickets)
+	if (conn->answering) {
+		conn->owed.reply += REPLY_CLOSE - conn->owed.reply % REPLY_CONNECTIONS;
 		return eat(judged->skb, judged->tcp);
-	if (eat_for_ticket(judged->skb, judged->tcp, judged->cookie, &ticket))
-		return SK_PASS;
-	return bpf_sk_redirect_hash(judged->skb, &socks, &judged->cookie, 0);
+	}
+	owe(judged, REPLY_CLOSE);
+	if (answer_running(conn, judged->tcp))
+		return eat(judged->skb, judged->tcp);
+	conn->answering = 1;
+	return send_back(judged);
 }
 
-/* Make ready to send this buffer out in one message: each fragment would be one of its own. */
-static __always_inline bool mark_buffer(struct __sk_buff *skb, struct conn *conn)
-{
-	if (skb->len > MESSAGE_MAX || bpf_skb_pull_data(skb, skb->len))
-		return false;
-	conn->unmarked = skb->len < sizeof(conn->owed);
-	return conn->unmarked || !bpf_skb_store_bytes(skb, 0, &conn->owed, sizeof(conn->owed), 0);
-}
-
-/*
- * Answer with what is owed, in the place of this buffer, and go on with the connection; end it where
- * that cannot be done.
- */
+/* Answer with what is owed, and go on with the connection; end it where that cannot be done. */
 static __noinline int answer(struct judgement *judged)
 {
+	struct __sk_buff *skb = judged->skb;
 	struct conn *conn = judged->conn;
 
-	if (eat_for_ticket(judged->skb, judged->tcp, judged->cookie, &conn->owed)) {
-		conn->ingress = INGRESS_HEAD;
-		conn->tickets++;
-		return SK_PASS;
-	}
-	if (!mark_buffer(judged->skb, conn))
+	/* Each fragment would be sent as a message of its own, so there must be but one. */
+	if (!should_be_quiet(judged->tcp) &&
+	    (skb->len > MESSAGE_MAX || bpf_skb_pull_data(skb, skb->len)))
 		return refuse_and_close(judged);
 	conn->ingress = INGRESS_HEAD;
-	conn->tickets++;
-	return bpf_sk_redirect_hash(judged->skb, &socks, &judged->cookie, 0);
+	conn->answering = 1;
+	return send_back(judged);
 }
 
 /*
@@ -127,12 +113,11 @@ static __noinline int answer(struct judgement *judged)
 static __noinline int refuse(struct judgement *judged)
 {
 	struct conn *conn = judged->conn;
-	enum reply_connection connection = conn->head.minor ? REPLY_IMPLICIT : REPLY_KEEP_ALIVE;
 	__u64 body_left = conn->head.length + conn->head.content_length - judged->skb->len;
 
-	if (!conn->head.persistent || body_left > DISCARD_MAX ||
-	    !write_ticket(judged, connection, &conn->owed))
+	if (!conn->head.persistent || body_left > DISCARD_MAX)
 		return refuse_and_close(judged);
+	owe(judged, conn->head.minor ? REPLY_IMPLICIT : REPLY_KEEP_ALIVE);
 	if (!body_left)
 		return answer(judged);
 	conn->ingress_left = body_left;
@@ -296,7 +281,7 @@ static __always_inline int judge_request(struct judgement *judged)
 	if (bpf_skb_pull_data(skb, skb->len < head_max ? skb->len : head_max))
 		return discard(judged);
 	http_head_begin(head, conn->gate.head_limit);
-	if (answer_running(conn, judged->tcp)) {
+	if (conn->answering || answer_running(conn, judged->tcp)) {
 		/* One request at a time: what comes before the answer is out is not judged. */
 		decide_refuse(decision, REPLY_BAD_REQUEST);
 		goto out_close;

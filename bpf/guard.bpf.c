@@ -12,7 +12,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
-#include <bpf/bpf_endian.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 #include "kernel.bpf.h"
@@ -31,6 +31,14 @@ const volatile __u32 max_connections = 1;
 #define CONNECTIONS_RESERVE 256
 
 #define IPV6_EXTENSIONS_MAX 4
+
+#define TCP_OPTION_END	 0
+#define TCP_OPTION_NOP	 1
+#define TCP_OPTION_MPTCP 30
+#define TCP_OPTIONS_SIZE 40 /* bytes, at most */
+
+/* Times a client's FIN is kept back, each twice as long as the one before: six seconds in all. */
+#define HELD_MAX 5
 
 /* What a record is when its connection is made: zero. */
 static const struct conn fresh_conn;
@@ -145,32 +153,96 @@ static __always_inline int tcp_offset(struct __sk_buff *skb)
 	return next == IPPROTO_TCP ? offset : -1;
 }
 
-/* Whether there is payload, and whether it is a SYN. What can't be read counts as payload. */
-static __always_inline bool has_payload(struct __sk_buff *skb, bool *ret_syn)
+/* What the guard has to know of a packet. */
+struct packet {
+	__u32 options_at; /* offset of the TCP options */
+	__u32 options_length;
+	bool payload;
+	bool syn;
+	bool fin;
+};
+
+/* What can't be read counts as payload. */
+static __always_inline struct packet read_packet(struct __sk_buff *skb)
 {
+	struct packet packet = { .payload = true };
 	int offset = tcp_offset(skb);
 	struct tcphdr tcp;
 
-	*ret_syn = false;
 	if (offset < 0 || bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)))
-		return true;
-	*ret_syn = tcp.syn;
-	return skb->len > (__u32)offset + tcp.doff * 4;
+		return packet;
+	packet.syn = tcp.syn;
+	packet.fin = tcp.fin;
+	packet.options_at = offset + sizeof(tcp);
+	packet.options_length = tcp.doff * 4 - sizeof(tcp);
+	packet.payload = skb->len > packet.options_at + packet.options_length;
+	return packet;
+}
+
+/* Whether a packet speaks MPTCP (RFC 8684 3). Options that can't be read count as if it did. */
+static __noinline bool has_mptcp(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u8 option[2];
+	__u32 at = 0;
+
+	for (int i = 0; i < TCP_OPTIONS_SIZE; i++) {
+		if (at >= packet->options_length)
+			return false;
+		if (bpf_skb_load_bytes(skb, packet->options_at + at, option, sizeof(option)))
+			return true;
+		if (option[0] == TCP_OPTION_END)
+			return false;
+		if (option[0] == TCP_OPTION_MPTCP)
+			return true;
+		at += option[0] == TCP_OPTION_NOP || option[1] < 2 ? 1 : option[1];
+	}
+	return false;
 }
 
 /*
  * A packet for a listening socket: data in it reaches the new connection without passing here
- * again. So what could not be enrolled is turned away now; the client tries again.
+ * again. So what could not be enrolled is turned away now; the client tries again, without MPTCP.
  */
-static __always_inline int guard_handshake(struct __sk_buff *skb)
+static __always_inline int guard_handshake(struct __sk_buff *skb, struct tcp_sock *listener)
 {
+	struct packet packet = read_packet(skb);
+	bool mptcp = bpf_core_field_exists(listener->is_mptcp) && listener->is_mptcp;
 	__u64 *open = open_count();
-	bool syn, payload = has_payload(skb, &syn);
 
+	if (!open || *open + CONNECTIONS_RESERVE >= max_connections)
+		goto out_refuse;
 	/* Data in a SYN (TCP Fast Open) is in the receive queue before any verdict. */
-	if (open && *open + CONNECTIONS_RESERVE < max_connections && !(syn && payload))
-		return GUARD_PASS;
+	if (packet.syn && packet.payload)
+		goto out_refuse;
+	/* The sockhash takes no part of a multipath connection. */
+	if (mptcp && has_mptcp(skb, &packet))
+		goto out_refuse;
+	return GUARD_PASS;
+
+out_refuse:
 	count(COUNTER_GUARD_REFUSED);
+	return GUARD_DROP;
+}
+
+/*
+ * A packet for an enrolled connection. The end of the client's stream makes the application close,
+ * and would take along an answer of the gate's that is on its way or, before the application's
+ * accept(), still to be decided on. Kept back, it is sent again a moment later.
+ */
+static __always_inline int guard_enrolled(struct __sk_buff *skb, struct tcp_sock *tcp,
+					  const struct socket_mark *mark)
+{
+	struct conn *conn = bpf_map_lookup_elem(&conns, &mark->cookie);
+	struct packet packet;
+
+	if (!conn || conn->held >= HELD_MAX)
+		return GUARD_PASS;
+	if (!conn->answering && !((struct sock *)tcp)->sk_receive_queue.qlen)
+		return GUARD_PASS;
+	packet = read_packet(skb);
+	if (!packet.fin || packet.payload)
+		return GUARD_PASS;
+	conn->held++;
 	return GUARD_DROP;
 }
 
@@ -179,8 +251,8 @@ int sluice_guard(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
 	struct gate_key key = {};
+	struct socket_mark *mark;
 	struct tcp_sock *tcp;
-	bool syn;
 
 	if (!sk)
 		return GUARD_PASS;
@@ -195,8 +267,11 @@ int sluice_guard(struct __sk_buff *skb)
 	if (!bpf_map_lookup_elem(&gates, &key))
 		return GUARD_PASS;
 	if (sk->state == BPF_TCP_LISTEN)
-		return guard_handshake(skb);
-	if (bpf_sk_storage_get(&marks, sk, 0, 0) || !has_payload(skb, &syn))
+		return guard_handshake(skb, tcp);
+	mark = bpf_sk_storage_get(&marks, sk, 0, 0);
+	if (mark)
+		return guard_enrolled(skb, tcp, mark);
+	if (!read_packet(skb).payload)
 		return GUARD_PASS;
 	count(COUNTER_GUARD_DROPPED);
 	return GUARD_DROP;

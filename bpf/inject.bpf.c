@@ -15,8 +15,7 @@ int sluice_inject(struct __sk_buff *skb)
 	__u64 cookie;
 
 	if (skb->len != sizeof(struct handoff) ||
-	    bpf_skb_load_bytes(skb, __builtin_offsetof(struct handoff, cookie), &cookie,
-			       sizeof(cookie)))
+	    bpf_skb_load_bytes(skb, 0, &cookie, sizeof(cookie)))
 		return SK_DROP;
 	if (cookie == HANDOFF_SINK)
 		return bpf_sk_redirect_hash(skb, &sink, &cookie, 0);

@@ -11,6 +11,7 @@
 #define SLUICE_KERNEL_BPF_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -54,6 +55,7 @@ struct tcp_sock {
 	__u32 write_seq; /* sequence number after the last byte the application wrote */
 	__u32 snd_nxt;	 /* sequence number after the last byte handed to the network */
 	__u32 notsent_lowat;
+	bool is_mptcp; /* a part of a multipath connection, or listens for such */
 };
 
 struct task_struct {

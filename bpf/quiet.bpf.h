@@ -6,8 +6,8 @@
  * One that polls looks, and goes on waiting: lost time. One that sleeps in recv() on a blocking
  * socket is told EAGAIN, which servers that use threads take for the end: they close, and may take
  * the answer with them. The one verdict that wakes nobody is a redirect that fails. So the buffer is
- * redirected to the sink, a socket that nothing can be sent on, and its ticket goes to the relay
- * (user/relay.c), which sends it back in. Where there is no relay, the application is woken.
+ * redirected to the sink, a socket that nothing can be sent on, and the relay (user/relay.c) is told
+ * to send another in its place. Where there is no relay, the application is woken.
  */
 #ifndef SLUICE_QUIET_BPF_H
 #define SLUICE_QUIET_BPF_H
@@ -43,9 +43,8 @@ static __always_inline int eat(struct __sk_buff *skb, struct tcp_sock *tcp)
 	return should_be_quiet(tcp) && sink_takes(skb) ? SK_PASS : SK_DROP;
 }
 
-/* Eat a buffer and have the ticket come back through the relay. False where that cannot be. */
-static __always_inline bool eat_for_ticket(struct __sk_buff *skb, struct tcp_sock *tcp,
-					   __u64 cookie, const struct ticket *ticket)
+/* Eat a buffer and have the relay send one in its place. Returns false where that cannot be. */
+static __always_inline bool eat_for_relay(struct __sk_buff *skb, struct tcp_sock *tcp, __u64 cookie)
 {
 	struct handoff *record;
 
@@ -54,7 +53,6 @@ static __always_inline bool eat_for_ticket(struct __sk_buff *skb, struct tcp_soc
 	record = bpf_ringbuf_reserve(&handoff, sizeof(*record), 0);
 	if (!record)
 		return false;
-	__builtin_memcpy(record->ticket, ticket, sizeof(record->ticket));
 	record->cookie = cookie;
 	if (!sink_takes(skb)) {
 		bpf_ringbuf_discard(record, 0);

@@ -47,8 +47,6 @@ static int fill_settings(struct settings *settings, const struct config *config,
 	if (r)
 		return r;
 	settings->tai_offset_ns = offset_ns;
-	if (!settings->ticket)
-		randombytes_buf(&settings->ticket, sizeof(settings->ticket));
 	memcpy(settings->pepper, pepper, PEPPER_SIZE);
 	memset(settings->key_word, 0, sizeof(settings->key_word));
 	settings->key_word_length = strlen(config->key_word);
@@ -100,7 +98,7 @@ int gates_follow_clock(struct kernel *kernel)
 /* Gates of this network namespace that are no longer wanted. */
 struct leftovers {
 	const struct config *config;
-	uint16_t ports[256];
+	uint16_t ports[GATES_MAX];
 	size_t count;
 };
 

@@ -7,8 +7,7 @@
 #include "kernel.h"
 
 /*
- * Write the settings of all programs. Where a former daemon's are in force, its ticket is kept:
- * buffers on their way carry it.
+ * Write the settings of all programs.
  *
  * pepper	PEPPER_SIZE bytes, as the keys were hashed with
  *

@@ -41,21 +41,6 @@ static void test_new_settings(void **state)
 	assert_int_equal(fake.settings.key_word_length, 4);
 	assert_memory_equal(fake.settings.key_word, "acme\0\0\0\0", KEY_WORD_MAX);
 	assert_int_equal(fake.settings.tai_offset_ns, offset_ns);
-	assert_int_not_equal(fake.settings.ticket, 0);
-}
-
-static void test_ticket(void **state)
-{
-	uint64_t ticket;
-
-	(void)state;
-	assert_int_equal(put_settings(pepper), 0);
-	ticket = fake.settings.ticket;
-	assert_int_equal(put_settings(pepper), 0);
-	assert_int_equal(fake.settings.ticket, ticket);
-	set_up(NULL);
-	assert_int_equal(put_settings(pepper), 0);
-	assert_int_not_equal(fake.settings.ticket, ticket);
 }
 
 static void test_other_installation(void **state)
@@ -129,8 +114,7 @@ static void test_failure(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ROW("settings hold pepper, key word, clock and a ticket", test_new_settings),
-		ROW("a gate that is taken over keeps its ticket", test_ticket),
+		ROW("settings hold pepper, key word and clock", test_new_settings),
 		ROW("a gate of another installation is refused and left as it was",
 		    test_other_installation),
 		ROW("a changed TAI offset is published, and only that", test_clock),
