@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "client.h"
 #include "keys.h"
 #include "setting.h"
 
@@ -49,8 +48,8 @@ static const struct option_rule options[] = {
 	  KIND_FLAG, MEMBER(watch), 0 },
 	{ OPTION_JSON, "--json", NULL, "print the daemon's JSON, errors included", KIND_FLAG,
 	  MEMBER(json), 0 },
-	{ OPTION_SOCKET, "--socket", "PATH", "the daemon's socket (" CLIENT_SOCKET_DEFAULT ")",
-	  KIND_TEXT, MEMBER(socket), 0 },
+	{ OPTION_SOCKET, "--socket", "PATH", "the daemon's socket (" CONFIG_SOCKET ")", KIND_TEXT,
+	  MEMBER(socket), 0 },
 	{ OPTION_HELP, "--help", NULL, "this text", KIND_FLAG, MEMBER(help), 0 },
 	{ OPTION_VERSION, "--version", NULL, "the version", KIND_FLAG, MEMBER(version), 0 },
 };
@@ -269,7 +268,7 @@ int arguments_parse(const struct command *commands, int argc, char **argv,
 	int at, words, error;
 
 	*ret_command = NULL;
-	*ret_arguments = (struct arguments){ .socket = CLIENT_SOCKET_DEFAULT };
+	*ret_arguments = (struct arguments){ .socket = CONFIG_SOCKET };
 	for (at = 1; at < argc && argv[at][0] == '-'; at++) {
 		const struct option_rule *option = find_option(argv[at]);
 

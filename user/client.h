@@ -8,9 +8,8 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#define CLIENT_SOCKET_DEFAULT "/run/sluice/control.sock"
-#define CLIENT_WAIT_SECONDS   30		 /* for each read and write */
-#define CLIENT_ANSWER_MAX     (64 * 1024 * 1024) /* bytes of head and body */
+#define CLIENT_WAIT_SECONDS 30		       /* for each read and write */
+#define CLIENT_ANSWER_MAX   (64 * 1024 * 1024) /* bytes of head and body */
 
 struct client_answer {
 	int status;   /* HTTP status code */

@@ -4,20 +4,21 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "keys.h"
 #include "setting.h"
 #include "util.h"
 
 static const struct config defaults = {
 	.state = "/var/lib/sluice",
-	.socket = "/run/sluice/control.sock",
+	.socket = CONFIG_SOCKET,
 	.pin = "/sys/fs/bpf/sluice",
-	.key_word = "gx",
+	.key_word = KEY_WORD_DEFAULT,
 	.max_keys = 65536,
 	.max_connections = 65536,
-	.keys_per_account = 10,
+	.keys_per_account = KEY_PER_ACCOUNT_DEFAULT,
 };
 
-static const struct config_port port_defaults = { .head_limit = 16384 };
+static const struct config_port port_defaults = { .head_limit = HEAD_LIMIT_MAX };
 
 /* Options that are not settings. */
 enum option_value {

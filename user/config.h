@@ -11,6 +11,7 @@
 #include "../bpf/abi.h"
 
 #define CONFIG_FILE	 "/etc/sluice/sluice.conf"
+#define CONFIG_SOCKET	 "/run/sluice/control.sock"
 #define CONFIG_PORTS_MAX 64
 #define CONFIG_PATH_SIZE 256
 

@@ -12,17 +12,18 @@
 
 #include "../bpf/abi.h"
 
-#define KEY_ID_LENGTH	       16 /* "key_" and 12 of a-z2-7 */
-#define KEY_ACCOUNT_MAX	       36
-#define KEY_LABEL_MAX	       64 /* code points; four bytes each at most */
-#define KEY_PREFIX_RANDOM      6  /* characters of the secret that a list shows */
-#define KEY_PREFIX_MAX	       (KEY_WORD_MAX + 1 + KEY_PREFIX_RANDOM)
-#define KEY_WORD_DEFAULT       "gx"
-#define KEY_PER_MINUTE_MAX     10000
-#define KEY_PER_DAY_MAX	       100000
-#define KEY_PER_MINUTE_DEFAULT 60
-#define KEY_PER_DAY_DEFAULT    1000
-#define KEY_NO_SLOT	       UINT32_MAX
+#define KEY_ID_LENGTH		16 /* "key_" and 12 of a-z2-7 */
+#define KEY_ACCOUNT_MAX		36
+#define KEY_LABEL_MAX		64 /* code points; four bytes each at most */
+#define KEY_PREFIX_RANDOM	6  /* characters of the secret that a list shows */
+#define KEY_PREFIX_MAX		(KEY_WORD_MAX + 1 + KEY_PREFIX_RANDOM)
+#define KEY_WORD_DEFAULT	"gx"
+#define KEY_PER_MINUTE_MAX	10000
+#define KEY_PER_DAY_MAX		100000
+#define KEY_PER_MINUTE_DEFAULT	60
+#define KEY_PER_DAY_DEFAULT	1000
+#define KEY_PER_ACCOUNT_DEFAULT 10
+#define KEY_NO_SLOT		UINT32_MAX
 
 enum key_status {
 	KEY_ACTIVE,

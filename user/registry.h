@@ -37,10 +37,8 @@ enum failure_kind {
 int failure_set(struct failure *ret_failure, enum failure_kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-#define REGISTRY_KEYS_PER_ACCOUNT 10
-
 struct registry_options {
-	uint32_t keys_per_account; /* that are not revoked; REGISTRY_KEYS_PER_ACCOUNT by default */
+	uint32_t keys_per_account; /* that are not revoked; KEY_PER_ACCOUNT_DEFAULT by default */
 	const char *key_word;	   /* KEY_WORD_DEFAULT by default */
 	uint8_t pepper[PEPPER_SIZE];
 };

@@ -34,7 +34,7 @@ const struct setting port_settings[] = {
 	{ "identity", SETTING_IDENTITY, IN(config_port, keep_identity), .argument = "swap|keep",
 	  .help = "swap the Authorization line for X-Key-Id, or keep it" },
 	{ "head_limit", SETTING_NUMBER, IN(config_port, head_limit), .minimum = 1024,
-	  .maximum = 16384, .help = "bytes a request head may have" },
+	  .maximum = HEAD_LIMIT_MAX, .help = "bytes a request head may have" },
 };
 const size_t port_setting_count = sizeof(port_settings) / sizeof(port_settings[0]);
 

@@ -27,7 +27,7 @@ static char why[512];
 
 static inline int set_up_slots(uint32_t slots)
 {
-	struct registry_options options = { .keys_per_account = REGISTRY_KEYS_PER_ACCOUNT,
+	struct registry_options options = { .keys_per_account = KEY_PER_ACCOUNT_DEFAULT,
 					    .key_word = KEY_WORD_DEFAULT };
 
 	if (temp_folder_make() || store_open(temp_path("sluice.db"), &store, why, sizeof(why)) ||

@@ -24,7 +24,7 @@ static struct service service;
 static int set_up(void **state)
 {
 	struct registry_options options = {
-		.keys_per_account = REGISTRY_KEYS_PER_ACCOUNT,
+		.keys_per_account = KEY_PER_ACCOUNT_DEFAULT,
 		.key_word = "gx",
 	};
 	char why[256];
