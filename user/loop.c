@@ -97,6 +97,7 @@ int loop_add_stop_signals(struct loop *loop, struct loop_source *ret_source,
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &signals, NULL))
 		return -errno;
 	return add_own(loop, ret_source, signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC),

@@ -52,7 +52,10 @@ int loop_add_timer(struct loop *loop, struct loop_source *ret_source, loop_callb
 int loop_set_timer(const struct loop_source *timer, uint64_t delay_ms, uint64_t period_ms);
 int loop_stop_timer(const struct loop_source *timer);
 
-/* Block SIGINT and SIGTERM and call callback when one of them comes. */
+/*
+ * Block SIGINT, SIGTERM and SIGHUP, which a terminal sends that is closed, and call callback when
+ * one of them comes.
+ */
 int loop_add_stop_signals(struct loop *loop, struct loop_source *ret_source,
 			  loop_callback *callback, void *data);
 

@@ -169,6 +169,11 @@ static void test_sigint(void **state)
 	expect_signal_stops(*state, SIGINT);
 }
 
+static void test_sighup(void **state)
+{
+	expect_signal_stops(*state, SIGHUP);
+}
+
 /* The kernel's own clocks are the reference. Reading them takes time: tried until they agree. */
 static void test_tai_offset(void **state)
 {
@@ -272,6 +277,7 @@ int main(void)
 		ROW("a source removed while it is ready is not called", test_removal_while_ready),
 		ROW("SIGTERM reaches the loop", test_sigterm),
 		ROW("SIGINT reaches the loop", test_sigint),
+		ROW("SIGHUP reaches the loop", test_sighup),
 		ROW("the TAI offset is what the clocks are apart", test_tai_offset),
 		ROW("a clock that nobody sets is not reported as set", test_clock_watch),
 		ROW("a port is claimed once, and the other daemon is named", test_claim),
