@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +16,8 @@
 #include <linux/sock_diag.h>
 
 #define REPLY_BUFFER 16384
+/* Walks through the connections. New ones may come in all the time. */
+#define ROUNDS_MAX 8
 
 /* All states in which a connection can still carry bytes. */
 #define STATES_OPEN                                                                                \
@@ -64,8 +68,45 @@ static int reset_one(int fd, const struct inet_diag_msg *found)
 	return r ? r : 1;
 }
 
-/* Walk one family's connections, whose answers come on list, and reset those of the port on fd. */
-static int reset_family(int list, int fd, int family, uint16_t port)
+/* What a walk through the connections of a port found. */
+struct found {
+	struct inet_diag_msg *connections;
+	size_t count, room;
+	bool incomplete; /* the kernel's tables changed meanwhile; some may have been passed over */
+};
+
+static int note(struct found *found, const struct inet_diag_msg *connection)
+{
+	size_t room = found->room ? 2 * found->room : 64;
+	struct inet_diag_msg *grown;
+
+	if (found->count == found->room) {
+		grown = reallocarray(found->connections, room, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		found->connections = grown;
+		found->room = room;
+	}
+	found->connections[found->count++] = *connection;
+	return 0;
+}
+
+/* Note those of the port in one message of the walk. Returns 1 at its end. */
+static int read_message(const struct nlmsghdr *header, uint16_t port, struct found *found)
+{
+	const struct inet_diag_msg *connection = NLMSG_DATA(header);
+
+	if (header->nlmsg_flags & NLM_F_DUMP_INTR)
+		found->incomplete = true;
+	if (header->nlmsg_type == NLMSG_DONE)
+		return 1;
+	if (header->nlmsg_type == NLMSG_ERROR)
+		return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+	return ntohs(connection->id.idiag_sport) == port ? note(found, connection) : 0;
+}
+
+/* Walk one family's connections and add those of the port to found. */
+static int walk(int fd, int family, uint16_t port, struct found *found)
 {
 	struct inet_diag_req_v2 diag = {
 		.sdiag_family = family,
@@ -73,49 +114,56 @@ static int reset_family(int list, int fd, int family, uint16_t port)
 		.idiag_states = STATES_OPEN,
 	};
 	char buffer[REPLY_BUFFER] __attribute__((aligned(NLMSG_ALIGNTO)));
-	int count = 0, one, r = ask(list, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &diag);
+	int r = ask(fd, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &diag);
 
 	while (!r) {
-		ssize_t left = recv(list, buffer, sizeof(buffer), 0);
+		ssize_t left = recv(fd, buffer, sizeof(buffer), 0);
 		struct nlmsghdr *header = (struct nlmsghdr *)buffer;
 
 		if (left < 0)
 			return -errno;
-		for (; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
-			struct inet_diag_msg *found = NLMSG_DATA(header);
-
-			if (header->nlmsg_type == NLMSG_DONE)
-				return count;
-			if (header->nlmsg_type == NLMSG_ERROR)
-				return ((struct nlmsgerr *)NLMSG_DATA(header))->error;
-			if (ntohs(found->id.idiag_sport) != port)
-				continue;
-			one = reset_one(fd, found);
-			if (one < 0)
-				return one;
-			count += one;
-		}
+		for (; !r && NLMSG_OK(header, left); header = NLMSG_NEXT(header, left))
+			r = read_message(header, port, found);
 	}
-	return r;
+	return r < 0 ? r : 0;
+}
+
+/*
+ * Walk through the connections of the port, then reset what was found: a walk during which some go
+ * passes over others. ret_more says whether there was something to do.
+ *
+ * Returns how many were reset, or a negative errno.
+ */
+static int reset_round(int fd, uint16_t port, bool *ret_more)
+{
+	struct found found = { 0 };
+	int count = 0, r = walk(fd, AF_INET, port, &found);
+
+	if (!r)
+		r = walk(fd, AF_INET6, port, &found);
+	for (size_t i = 0; r >= 0 && i < found.count; i++) {
+		r = reset_one(fd, &found.connections[i]);
+		if (r > 0)
+			count++;
+	}
+	*ret_more = found.count || found.incomplete;
+	free(found.connections);
+	return r < 0 ? r : count;
 }
 
 int sockets_reset(uint16_t port)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
-	int list = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	int count = 0, r = 0;
+	bool more = true;
 
-	if (list < 0 || fd < 0)
-		r = -errno;
-	for (size_t i = 0; r >= 0 && i < sizeof(families) / sizeof(*families); i++) {
-		r = reset_family(list, fd, families[i], port);
+	if (fd < 0)
+		return -errno;
+	for (int round = 0; r >= 0 && more && round < ROUNDS_MAX; round++) {
+		r = reset_round(fd, port, &more);
 		if (r > 0)
 			count += r;
 	}
-	if (list >= 0)
-		close(list);
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	return r < 0 ? r : count;
 }

@@ -7,7 +7,7 @@
 
 /*
  * Reset every established TCP connection whose local port is port (host byte order), IPv4 and
- * IPv6 alike. Listening sockets stay.
+ * IPv6 alike, walking anew until none is found, a few times at most. Listening sockets stay.
  *
  * Returns how many were reset, or a negative errno: -EOPNOTSUPP where the kernel was built without
  * CONFIG_INET_DIAG_DESTROY.
