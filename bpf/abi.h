@@ -2,8 +2,9 @@
 /*
  * What the kernel side and the daemon share: the keys and values of every pinned map, and names.
  *
- * Plain structs without pointers, every byte of padding spelled out. A change of any layout here
- * needs a new SLUICE_ABI: pinned maps outlive the daemon that made them.
+ * Plain structs without pointers, every byte of padding spelled out. A change of any layout here, or
+ * of struct conn (conn.bpf.h) and what is in it, needs a new SLUICE_ABI: pinned maps outlive the
+ * daemon that made them.
  */
 #ifndef SLUICE_ABI_H
 #define SLUICE_ABI_H
@@ -32,8 +33,10 @@ struct gate_key {
 
 /* Value of `gates`. */
 struct gate {
-	__u32 head_limit; /* bytes; a longer request head is answered 431 */
-	__u32 keep_identity; /* 1: leave the Authorization line as it was; 0: swap it for the identity */
+	/* Bytes; a longer request head is answered 431. */
+	__u32 head_limit;
+	/* 1: leave the Authorization line as it was; 0: swap it for the identity. */
+	__u32 keep_identity;
 };
 
 /* Key of `keys`. */
@@ -54,8 +57,8 @@ struct key_policy {
 	__u32 per_minute; /* 1–10,000 */
 	__u32 per_day;	  /* 1–100,000 */
 	__u32 reserved;
-	char identity
-		[IDENTITY_SIZE]; /* header line that takes the Authorization line's place, padded with spaces */
+	/* Header line that takes the Authorization line's place, padded with spaces; then NUL. */
+	char identity[IDENTITY_SIZE + 8];
 };
 
 /*
