@@ -259,7 +259,7 @@ int run_promises(const struct promise *promises, size_t count, enum stage_flags 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	stage_flags = flags;
 	find_root();
-	snprintf(stage.folder, sizeof(stage.folder), "/tmp/sluice-test.XXXXXX");
+	snprintf(stage.folder, sizeof(stage.folder), "/tmp/sluice-test.%d.XXXXXX", getpid());
 	if (!mkdtemp(stage.folder))
 		give_up(stage.folder);
 	make_cgroup();
