@@ -8,13 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
-
-#include <linux/magic.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -22,6 +17,7 @@
 #include "cgroup.h"
 #include "kernel_handle.h"
 #include "netns.h"
+#include "pin_folder.h"
 #include "relay.h"
 
 /* What a kernel call means to the one who started the daemon. */
@@ -68,38 +64,6 @@ static bool is_table(const struct bpf_map *map)
 }
 
 /* --- the pin folder -------------------------------------------------------------------------- */
-
-/* Make the folder and lock it: one daemon a folder, since it is the maps' only writer. */
-static int lock_folder(struct kernel *kernel, char *why, size_t size)
-{
-	struct statfs filesystem;
-
-	if (mkdir(kernel->pin_folder, 0700) && errno != EEXIST)
-		return explain(-errno, why, size,
-			       "Cannot make the pin folder %s: %s. " NEEDS
-			       "try: mount -t bpf bpf /sys/fs/bpf",
-			       kernel->pin_folder, strerror(errno));
-	kernel->folder_fd = open(kernel->pin_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (kernel->folder_fd < 0)
-		return explain(-errno, why, size, "Cannot open the pin folder %s: %s.",
-			       kernel->pin_folder, strerror(errno));
-	if (fstatfs(kernel->folder_fd, &filesystem) || filesystem.f_type != BPF_FS_MAGIC) {
-		rmdir(kernel->pin_folder);
-		return explain(
-			-ENOTSUP, why, size,
-			"The pin folder %s is not on a bpffs, so the gate could not outlive the "
-			"daemon. Mount one there (mount -t bpf bpf /sys/fs/bpf) or name another "
-			"with --pin.",
-			kernel->pin_folder);
-	}
-	if (flock(kernel->folder_fd, LOCK_EX | LOCK_NB))
-		return explain(
-			-EBUSY, why, size,
-			"Another sluiced holds the pin folder %s. Stop it, or give this one a "
-			"folder of its own with --pin.",
-			kernel->pin_folder);
-	return 0;
-}
 
 /*
  * Remove pins that never came into force: a daemon that ended while it set up left some. Nothing
@@ -214,7 +178,6 @@ static int load(struct kernel *kernel, const struct kernel_options *options, cha
 	if (!kernel->programs)
 		return explain(-errno, why, size, "Cannot open the BPF programs: %s.",
 			       strerror(errno));
-	kernel->taken_over = is_pinned(kernel, "link_guard") && is_pinned(kernel, "link_enrol");
 	if (!kernel->taken_over) {
 		r = remove_leftovers(kernel);
 		if (r)
@@ -282,6 +245,7 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 		size_t why_size)
 {
 	struct kernel *kernel = calloc(1, sizeof(*kernel));
+	bool take_down = false; /* the folder is ours, and nothing in it was in force */
 	int r = -ENOMEM;
 
 	if (!kernel)
@@ -291,8 +255,10 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 	kernel->pin_folder = strdup(options->pin_folder);
 	libbpf_set_print(be_quiet);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	if (!kernel->pin_folder)
+	if (!kernel->pin_folder) {
+		explain(r, why, why_size, "Out of memory.");
 		goto out_close;
+	}
 	r = netns_cookie(&kernel->netns_cookie);
 	if (r) {
 		explain(r, why, why_size,
@@ -302,9 +268,12 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 	}
 	r = open_cgroup(kernel, options->cgroup, why, why_size);
 	if (!r)
-		r = lock_folder(kernel, why, why_size);
-	if (!r)
-		r = load(kernel, options, why, why_size);
+		r = pin_folder_open(kernel->pin_folder, &kernel->folder_fd, why, why_size);
+	if (r)
+		goto out_close;
+	kernel->taken_over = is_pinned(kernel, "link_guard") && is_pinned(kernel, "link_enrol");
+	take_down = !kernel->taken_over;
+	r = load(kernel, options, why, why_size);
 	if (r)
 		goto out_close;
 	r = map_usage(kernel);
@@ -317,6 +286,8 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 
 out_close:
 	kernel_close(kernel);
+	if (take_down)
+		kernel_remove(options->pin_folder);
 	return r;
 }
 

@@ -31,12 +31,21 @@ struct kernel_options {
  * why		on failure, one or two plain sentences: what is missing and what to do
  * why_size	bytes in why
  *
- * Traffic is not gated before kernel_enforce(). Errors: -EBUSY another daemon holds the folder,
- * -ENOTSUP the kernel cannot do what the gate needs, -ESTALE pinned maps have a layout this
- * version cannot read, or what a system call returned.
+ * Traffic is not gated before kernel_enforce(), and programs that were pinned go on as they were
+ * up to kernel_put_programs(). A failure leaves nothing behind that was not there.
+ *
+ * Errors: -EBUSY another daemon holds the folder, -EPERM it belongs to another user, -ENOTSUP the
+ * kernel cannot do what the gate needs, -ESTALE pinned maps have a layout this version cannot
+ * read, or what a system call returned.
  */
 int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel, char *why,
 		size_t why_size);
+
+/*
+ * Have connections judged by this version's programs, those that are open from their next buffer
+ * on. Settings must be written. why and why_size as in kernel_open().
+ */
+int kernel_put_programs(struct kernel *kernel, char *why, size_t why_size);
 
 /* Let go of the kernel side; what is pinned stays and goes on enforcing. NULL is allowed. */
 void kernel_close(struct kernel *kernel);
@@ -52,7 +61,8 @@ int kernel_enforce(struct kernel *kernel, char *why, size_t why_size);
  * version. Connections that are still open are reset, since leaving them would leave them ungated.
  *
  * Nothing to do where there is no such folder. Errors: -EBUSY a daemon holds the folder (this
- * process' own handle included: close it first), or what a system call returned.
+ * process' own handle included: close it first), -EPERM it belongs to another user, or what a
+ * system call returned.
  */
 int kernel_remove(const char *pin_folder);
 

@@ -2,17 +2,16 @@
 /* Taking the gate down. It needs no programs, so that it works for pins of any version. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
 #include "kernel.h"
 #include "netns.h"
+#include "pin_folder.h"
 #include "relay.h"
 #include "sockets.h"
 
@@ -80,13 +79,10 @@ static int empty(int folder, const char *pin_folder)
  */
 int kernel_remove(const char *pin_folder)
 {
-	int folder = open(pin_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = 0;
+	int folder, r = pin_folder_lock(pin_folder, &folder);
 
-	if (folder < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (flock(folder, LOCK_EX | LOCK_NB))
-		r = -EBUSY;
+	if (r)
+		return r == -ENOENT ? 0 : r;
 	for (size_t i = 0; !r && i < sizeof(links) / sizeof(*links); i++)
 		r = unlink_pin(folder, links[i]);
 	if (!r)

@@ -350,23 +350,23 @@ static void save_counts(struct daemon *daemon)
 static int remove_gate(struct daemon *daemon)
 {
 	static step *const steps[] = { guard_process, open_loop, open_kernel };
-	int r;
+	int opened, r;
 
 	if (access(daemon->config.pin, F_OK) && errno == ENOENT) {
 		log_info("There is no gate in %s.", daemon->config.pin);
 		return 0;
 	}
-	r = run_steps(daemon, steps, ARRAY_SIZE(steps));
-	if (r == -EBUSY)
-		return r;
+	opened = run_steps(daemon, steps, ARRAY_SIZE(steps));
 	/* What this version cannot load, it can still take down. */
-	if (!r)
+	if (!opened)
 		save_counts(daemon);
 	sync_stop(daemon->sync);
 	daemon->sync = NULL;
 	kernel_close(daemon->kernel);
 	daemon->kernel = NULL;
 	r = kernel_remove(daemon->config.pin);
+	if (r && r == opened)
+		return r; /* which opening has explained */
 	if (r)
 		return explain(daemon, r, "The gate in %s cannot be taken down: %s.",
 			       daemon->config.pin, strerror(-r));
