@@ -146,7 +146,7 @@ static int put_program(struct bpf_map *programs, struct bpf_program *program)
  * Put the verdict and the message program in place. The dispatchers are attached once for the life
  * of the sockhash, both before the first socket is in it.
  */
-static int put_programs(struct kernel *kernel)
+static int put_all_programs(struct kernel *kernel)
 {
 	struct sluice_bpf *p = kernel->programs;
 	int socks = bpf_map__fd(p->maps.socks);
@@ -170,6 +170,30 @@ static int put_programs(struct kernel *kernel)
 	return 0;
 }
 
+int kernel_put_programs(struct kernel *kernel, char *why, size_t why_size)
+{
+	int r = put_all_programs(kernel);
+
+	return r ? explain(r, why, why_size, "Cannot put the BPF programs in place: %s.",
+			   strerror(-r))
+		 : 0;
+}
+
+/*
+ * Maps of the same sizes can still hold something else. Settings that were never written have no
+ * ABI: a daemon of whatever version ended before it wrote anything.
+ */
+static int compare_abi(struct kernel *kernel)
+{
+	struct settings settings = { 0 };
+	int r = kernel_get_settings(kernel, &settings);
+
+	if (!r && settings.abi && settings.abi != SLUICE_ABI)
+		r = -EPROTO;
+	explicit_bzero(&settings, sizeof(settings));
+	return r;
+}
+
 static int load(struct kernel *kernel, const struct kernel_options *options, char *why, size_t size)
 {
 	int r;
@@ -187,6 +211,8 @@ static int load(struct kernel *kernel, const struct kernel_options *options, cha
 	r = prepare_maps(kernel, options);
 	if (!r)
 		r = sluice_bpf__load(kernel->programs);
+	if (!r && kernel->taken_over)
+		r = compare_abi(kernel);
 	if (r && kernel->taken_over)
 		return explain(
 			-ESTALE, why, size,
@@ -198,10 +224,6 @@ static int load(struct kernel *kernel, const struct kernel_options *options, cha
 		return explain(-ENOTSUP, why, size,
 			       "The kernel does not take the BPF programs: %s. " NEEDS
 			       "SLUICE_DEBUG_BPF=1 shows what it says.",
-			       strerror(-r));
-	r = put_programs(kernel);
-	if (r)
-		return explain(r, why, size, "Cannot put the BPF programs in place: %s.",
 			       strerror(-r));
 	return 0;
 }

@@ -134,6 +134,11 @@ static int put_settings(struct daemon *daemon)
 				  sizeof(daemon->why));
 }
 
+static int put_programs(struct daemon *daemon)
+{
+	return kernel_put_programs(daemon->kernel, daemon->why, sizeof(daemon->why));
+}
+
 static int put_answers(struct daemon *daemon)
 {
 	int r = replies_put(daemon->kernel);
@@ -196,9 +201,9 @@ static int enforce(struct daemon *daemon)
 typedef int step(struct daemon *daemon);
 
 static step *const start_steps[] = {
-	guard_process, open_loop,    claim_ports, open_folder, open_store,
-	open_kernel,   put_settings, put_answers, put_keys,    open_registry,
-	open_control,  start_relay,  put_gates,	  enforce,
+	guard_process, open_loop,    open_folder,  open_store,	open_kernel,
+	claim_ports,   put_settings, put_programs, put_answers, put_keys,
+	open_registry, open_control, start_relay,  put_gates,	enforce,
 };
 
 /* Run steps in their order up to the first that fails. */
