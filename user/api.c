@@ -7,6 +7,7 @@
 
 #include "api_calls.h"
 #include "input.h"
+#include "trace_id.h"
 #include "util.h"
 
 struct route {
@@ -61,21 +62,10 @@ int api_respond_json(struct api_response *ret_response, int status, json_t *json
 	return 0;
 }
 
-/* "req_" and 24 of a-z0-9. */
-static void make_trace_id(char ret_id[4 + TRACE_ID_SIZE + 1])
-{
-	static const char characters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-
-	memcpy(ret_id, "req_", 4);
-	for (int i = 4; i < 4 + TRACE_ID_SIZE; i++)
-		ret_id[i] = characters[randombytes_uniform(sizeof(characters) - 1)];
-	ret_id[4 + TRACE_ID_SIZE] = '\0';
-}
-
 /* Answer with an error, in the shape that the gate's own answers have. */
 static void respond_failure(struct api_response *ret_response, struct failure *failure)
 {
-	char trace_id[4 + TRACE_ID_SIZE + 1];
+	char trace_id[TRACE_ID_TEXT_SIZE];
 	struct failure unused;
 	json_t *text = json_string(failure->message);
 
@@ -85,7 +75,7 @@ static void respond_failure(struct api_response *ret_response, struct failure *f
 			*c = '?';
 	if (!text)
 		text = json_string(failure->message);
-	make_trace_id(trace_id);
+	trace_id_make(trace_id);
 	ret_response->status = failure->status;
 	api_respond_json(ret_response, failure->status,
 			 json_pack("{s:O, s:o, s:s, s:s}", "error", text, "message", text, "code",

@@ -81,7 +81,7 @@ static const struct option_rule *find_option(const char *text)
 	return NULL;
 }
 
-/* Digits and one of d, h, m: -EINVAL where text is not that, or is more than a hundred years. */
+/* Digits and one of d, h, m: -EINVAL where text is not that, -ERANGE: more than a hundred years. */
 static int parse_span(const char *text, uint64_t *ret_ms)
 {
 	static const char units[] = "dhm";
@@ -91,12 +91,14 @@ static int parse_span(const char *text, uint64_t *ret_ms)
 	char number[16];
 	uint32_t count;
 
-	if (!unit || text[length + 1] || length >= sizeof(number))
+	if (!unit || !length || text[length + 1])
 		return -EINVAL;
+	if (length >= sizeof(number))
+		return -ERANGE;
 	memcpy(number, text, length);
 	number[length] = '\0';
-	if (setting_read_number(number, 1, SPAN_DAYS_MAX * per_day[unit - units], &count))
-		return -EINVAL;
+	if (setting_read_number(number, 0, SPAN_DAYS_MAX * per_day[unit - units], &count))
+		return -ERANGE;
 	*ret_ms = count * (DAY_MS / per_day[unit - units]);
 	return 0;
 }
@@ -105,20 +107,48 @@ int arguments_instant(const char *text, uint64_t now, char ret_instant[RFC3339_S
 {
 	char start_of_day[RFC3339_SIZE];
 	uint64_t ms;
+	int error = parse_span(text, &ms);
 
 	snprintf(start_of_day, sizeof(start_of_day), "%.10sT00:00:00Z", text);
-	if (!parse_span(text, &ms))
+	if (!error)
 		ms += now;
-	else if (rfc3339_parse(strlen(text) == strlen("yyyy-mm-dd") ? start_of_day : text, &ms))
-		return -EINVAL;
+	else if (error == -EINVAL)
+		error = rfc3339_parse(strlen(text) == strlen("yyyy-mm-dd") ? start_of_day : text,
+				      &ms);
+	if (error)
+		return error;
+	if (ms <= now)
+		return -ETIME;
 	rfc3339_format(ms, ret_instant);
 	return 0;
+}
+
+static int refuse_expiry(int error, const char *value, char why[ARGUMENTS_WHY_SIZE])
+{
+	switch (error) {
+	case -ETIME:
+		return refuse(why,
+			      "--expires \"%.40s\" has passed; a date stands for its start, UTC.",
+			      value);
+	case -ERANGE:
+		return refuse(why,
+			      "--expires \"%.40s\" is too far ahead or back; a span has at most %d "
+			      "days.",
+			      value, SPAN_DAYS_MAX);
+	default:
+		return refuse(why,
+			      "--expires takes an instant such as 2027-01-31T18:00:00Z, a date "
+			      "such as 2027-01-31, or a span such as 90d, 12h or 30m, not "
+			      "\"%.40s\".",
+			      value);
+	}
 }
 
 static int store(const struct option_rule *option, const char *value, struct arguments *arguments,
 		 char why[ARGUMENTS_WHY_SIZE])
 {
 	void *member = (char *)arguments + option->offset;
+	int error;
 
 	switch (option->kind) {
 	case KIND_FLAG:
@@ -135,29 +165,65 @@ static int store(const struct option_rule *option, const char *value, struct arg
 				      option->name, option->max, value);
 		return 0;
 	case KIND_EXPIRY:
-		if (arguments_instant(value, now_ms(), arguments->instant))
-			return refuse(why,
-				      "%s takes an instant such as 2027-01-31T18:00:00Z, a date "
-				      "such as 2027-01-31, or a span such as 90d, 12h or 30m, not "
-				      "\"%.40s\".",
-				      option->name, value);
+		error = arguments_instant(value, now_ms(), arguments->instant);
+		if (error)
+			return refuse_expiry(error, value, why);
 		*(const char **)member = arguments->instant;
 		return 0;
 	}
 	return -EINVAL;
 }
 
-/* What may stand behind `sluice` where a command was not understood. */
-static int refuse_command(const struct command *commands, const char *given,
+/* The command's second word where its first is noun, or NULL. */
+static const char *verb_of(const struct command *command, const char *noun)
+{
+	size_t length = strlen(noun);
+
+	if (!length || strncmp(command->name, noun, length) || command->name[length] != ' ')
+		return NULL;
+	return command->name + length + 1;
+}
+
+/* Say which words may stand behind noun, or behind `sluice` where noun is NULL. */
+static void list_commands(const struct command *commands, const char *noun,
 			  char why[ARGUMENTS_WHY_SIZE])
 {
-	size_t length;
+	size_t length = strlen(why);
+	const char *separator = "";
 
-	refuse(why, "There is no command \"%.40s\". The commands are: ", given);
-	length = strlen(why);
-	for (; commands->name && length < ARGUMENTS_WHY_SIZE; commands++)
-		length += snprintf(why + length, ARGUMENTS_WHY_SIZE - length, "%s%s",
-				   commands->name, commands[1].name ? ", " : ".");
+	length += snprintf(why + length, ARGUMENTS_WHY_SIZE - length, "%s",
+			   noun ? noun : "The commands are: ");
+	if (noun)
+		length += snprintf(why + length, ARGUMENTS_WHY_SIZE - length, " needs one of: ");
+	for (; commands->name && length < ARGUMENTS_WHY_SIZE; commands++) {
+		const char *word = noun ? verb_of(commands, noun) : commands->name;
+
+		if (!word)
+			continue;
+		length += snprintf(why + length, ARGUMENTS_WHY_SIZE - length, "%s%s", separator,
+				   word);
+		separator = ", ";
+	}
+	if (length < ARGUMENTS_WHY_SIZE)
+		snprintf(why + length, ARGUMENTS_WHY_SIZE - length, ".");
+}
+
+/* Say what may stand at argv[at], or behind it, where no command was understood. */
+static int refuse_command(const struct command *commands, int argc, char **argv, int at,
+			  char why[ARGUMENTS_WHY_SIZE])
+{
+	const char *noun = NULL;
+
+	for (const struct command *command = commands; command->name; command++) {
+		if (verb_of(command, argv[at]))
+			noun = argv[at];
+	}
+	*why = '\0';
+	if (!noun)
+		refuse(why, "There is no command \"%.40s\". ", argv[at]);
+	else if (at + 1 < argc && argv[at + 1][0] != '-')
+		refuse(why, "There is no command \"%s %.40s\". ", noun, argv[at + 1]);
+	list_commands(commands, noun, why);
 	return -EINVAL;
 }
 
@@ -291,7 +357,7 @@ int arguments_parse(const struct command *commands, int argc, char **argv,
 	if (!*ret_command && asks_for_help(argc, argv))
 		return 0;
 	if (!*ret_command)
-		return refuse_command(commands, argv[at], why);
+		return refuse_command(commands, argc, argv, at, why);
 	return parse_rest(*ret_command, argc, argv, at + words, ret_arguments, why);
 }
 

@@ -86,7 +86,8 @@ void arguments_usage(const struct command *command, FILE *to);
  * start in UTC) or a span from now, digits and one of d, h, m.
  *
  * now	milliseconds since the epoch
- * Returns 0 or -EINVAL.
+ * Returns 0; -EINVAL where text is none of these; -ERANGE: a span of more than a hundred years;
+ * -ETIME: that instant has passed.
  */
 int arguments_instant(const char *text, uint64_t now, char ret_instant[RFC3339_SIZE]);
 

@@ -30,12 +30,12 @@ static int fail(int error, char *why, size_t why_size, const char *format, ...)
 	return error;
 }
 
-/* Returns a connected socket, or -ENOTCONN. */
+/* Returns a connected socket, -EACCES or -ENOTCONN. */
 static int reach(const char *path, char *why, size_t why_size)
 {
 	const struct timeval wait = { .tv_sec = CLIENT_WAIT_SECONDS };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd;
+	int fd, error;
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return fail(-ENOTCONN, why, why_size, "a socket's path has at most %zu bytes",
@@ -48,9 +48,10 @@ static int reach(const char *path, char *why, size_t why_size)
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) ||
 	    connect(fd, (struct sockaddr *)&address, sizeof(address))) {
-		fail(-ENOTCONN, why, why_size, "%s", strerror(errno));
+		error = errno == EACCES ? -EACCES : -ENOTCONN;
+		fail(error, why, why_size, "%s", strerror(errno));
 		close(fd);
-		return -ENOTCONN;
+		return error;
 	}
 	return fd;
 }

@@ -26,9 +26,9 @@ struct client_answer {
  * ret_answer	the answer; untouched on failure
  * why		on failure, a plain clause that says what went wrong
  *
- * Returns 0, -ENOTCONN where nothing was reached at the socket, -EPROTO where the answer is cut
- * short or is not HTTP with a JSON object, -ETIMEDOUT, -EMSGSIZE or -ENOMEM. After any of these but
- * -ENOTCONN the daemon may have done what it was asked.
+ * Returns 0, -EACCES where the socket may not be used, -ENOTCONN where nothing was reached at it,
+ * -EPROTO where the answer is cut short or is not HTTP with a JSON object, -ETIMEDOUT, -EMSGSIZE or
+ * -ENOMEM. After any of these but the first two the daemon may have done what it was asked.
  */
 int client_request(const char *socket_path, const char *method, const char *target,
 		   const json_t *body, struct client_answer *ret_answer, char *why,

@@ -215,6 +215,8 @@ int cmd_key_ls(const struct arguments *arguments)
 		command_print_json(list, JSON_INDENT(2));
 	else if (json_array_size(keys))
 		status = print_list(keys);
+	else if (arguments->account)
+		fprintf(stderr, "Account %s has no keys.\n", arguments->account);
 	else
 		fputs("There are no keys. Make one: sluice key create --account A --label L\n",
 		      stderr);

@@ -3,10 +3,13 @@
  * Main of the command line tool: the table of commands, and how they talk to the daemon.
  */
 #include <errno.h>
+#include <grp.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "client.h"
 #include "command.h"
+#include "trace_id.h"
 
 /* The first is what `sluice` does without a command. */
 static const struct command commands[] = {
@@ -113,14 +116,33 @@ uint64_t command_number(const json_t *object, const char *member)
 static void report_json(const char *message)
 {
 	json_t *text = json_string(message), *error;
+	char trace_id[TRACE_ID_TEXT_SIZE];
 
+	trace_id_make(trace_id);
 	/* A socket's path need not be UTF-8, which JSON must be. */
 	if (!text)
 		text = json_string("The daemon gave no usable answer.");
-	error = json_pack("{s:O, s:O, s:s}", "error", text, "message", text, "code", "UNAVAILABLE");
+	error = json_pack("{s:O, s:O, s:s, s:s}", "error", text, "message", text, "code",
+			  "UNAVAILABLE", "traceId", trace_id);
 	command_print_json(error, JSON_INDENT(2));
 	json_decref(error);
 	json_decref(text);
+}
+
+/* "You may not use …: that takes root or its group (adm)." */
+static void explain_access(const char *path, char *message, size_t message_size)
+{
+	const struct group *group = NULL;
+	struct stat status;
+
+	if (!stat(path, &status))
+		group = getgrgid(status.st_gid);
+	if (group)
+		snprintf(message, message_size,
+			 "You may not use %.200s: that takes root or its group (%.64s).", path,
+			 group->gr_name);
+	else
+		snprintf(message, message_size, "You may not use %.200s: that takes root.", path);
 }
 
 /* No answer was had; error and why are client_request()'s. */
@@ -128,7 +150,9 @@ static int report_failure(const struct arguments *arguments, int error, const ch
 {
 	char message[640];
 
-	if (error == -ENOTCONN)
+	if (error == -EACCES)
+		explain_access(arguments->socket, message, sizeof(message));
+	else if (error == -ENOTCONN)
 		snprintf(message, sizeof(message), "The daemon is not reachable at %.200s: %s.",
 			 arguments->socket, why);
 	else
@@ -146,7 +170,7 @@ static int report_failure(const struct arguments *arguments, int error, const ch
 			      "where it listens.\n",
 			      stderr);
 	}
-	return error == -ENOTCONN ? EXIT_UNREACHABLE : EXIT_REFUSED;
+	return error == -ENOTCONN || error == -EACCES ? EXIT_UNREACHABLE : EXIT_REFUSED;
 }
 
 static int report_refusal(const struct arguments *arguments, const struct client_answer *answer)

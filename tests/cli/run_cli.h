@@ -26,6 +26,9 @@ struct outcome {
  */
 struct outcome run_cli(const char *socket, const char *const *arguments, enum output output);
 
+/* The same to pipes, by somebody who may use no file that is another user's. */
+struct outcome run_cli_as_stranger(const char *socket, const char *const *arguments);
+
 void outcome_free(struct outcome *outcome);
 
 /*

@@ -2,10 +2,15 @@
 /* How `sluice` prints: pipes, terminals, full disks, and daemons that fail. */
 #include "row.h"
 
+#include <grp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "stub.h"
 
 /* Answers that are no answers. */
 struct broken_row {
@@ -82,7 +87,29 @@ static void test_unreachable(void **state)
 	outcome = run_cli("/nonexistent/sluice.sock", json, TO_PIPES);
 	assert_int_equal(outcome.status, 3);
 	expect_text("stdout", outcome.out, "\"code\": \"UNAVAILABLE\"");
+	expect_text("stdout", outcome.out, "\"traceId\": \"req_");
 	expect_text("stderr", outcome.err, "");
+	outcome_free(&outcome);
+}
+
+static void test_no_access(void **state)
+{
+	static const char *const arguments[] = { "key", "ls", NULL };
+	struct stub *stub = stub_start("", 0);
+	struct outcome outcome;
+	char wanted[256];
+
+	(void)state;
+	snprintf(wanted, sizeof(wanted),
+		 "sluice: You may not use %s: that takes root or its group (adm).\n",
+		 stub_socket(stub));
+	assert_int_equal(chown(stub_socket(stub), 65534, getgrnam("adm")->gr_gid), 0);
+	assert_int_equal(chmod(stub_socket(stub), 0660), 0);
+	outcome = run_cli_as_stranger(stub_socket(stub), arguments);
+	stub_stop(stub);
+	assert_int_equal(outcome.status, 3);
+	expect_text("stdout", outcome.out, "");
+	assert_string_equal(outcome.err, wanted);
 	outcome_free(&outcome);
 }
 
@@ -248,6 +275,7 @@ int main(void)
 		TEST("a secret that could not be written is a failure", test_full_disk),
 		TEST("a daemon that is not there exits 3 and says how to start it",
 		     test_unreachable),
+		TEST("a socket that may not be used exits 3 and says who may", test_no_access),
 		TEST("a socket's path that is too long is told so", test_long_path),
 		TEST("a list of 20,000 keys is printed whole", test_long_list),
 		TEST("a terminal gets colour, unless NO_COLOR is set", test_terminal),
