@@ -11,7 +11,7 @@
 static const struct config defaults = {
 	.state = "/var/lib/sluice",
 	.socket = CONFIG_SOCKET,
-	.pin = "/sys/fs/bpf/sluice",
+	.pin = CONFIG_PIN,
 	.key_word = KEY_WORD_DEFAULT,
 	.max_keys = 65536,
 	.max_connections = 65536,
@@ -45,7 +45,7 @@ static const struct option_row rows_before[] = {
 static const struct option_row rows_after[] = {
 	{ "config", "FILE", OPTION_CONFIG, "configuration (default: " CONFIG_FILE ", if there)" },
 	{ "remove", NULL, OPTION_REMOVE, "take the gate down for good, and exit" },
-	{ "relay", NULL, OPTION_RELAY, "be the gate's relay; the daemon starts it by itself" },
+	{ "relay", NULL, OPTION_RELAY, NULL /* the daemon's own use */ },
 	{ "help", NULL, OPTION_HELP, "print this, and exit" },
 	{ "version", NULL, OPTION_VERSION, "print the version, and exit" },
 };
@@ -282,6 +282,8 @@ static void print_rows(FILE *out, const struct option_row *rows, size_t count)
 	char name[32];
 
 	for (size_t i = 0; i < count; i++) {
+		if (!rows[i].help)
+			continue;
 		snprintf(name, sizeof(name), "--%s", rows[i].name);
 		print_row(out, name, rows[i].argument, rows[i].help);
 		fputc('\n', out);

@@ -12,6 +12,7 @@
 
 #define CONFIG_FILE	 "/etc/sluice/sluice.conf"
 #define CONFIG_SOCKET	 "/run/sluice/control.sock"
+#define CONFIG_PIN	 "/sys/fs/bpf/sluice"
 #define CONFIG_PORTS_MAX 64
 #define CONFIG_PATH_SIZE 256
 

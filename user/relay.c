@@ -4,12 +4,15 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,10 +21,15 @@
 #include <bpf/libbpf.h>
 
 #include "../bpf/abi.h"
+#include "log.h"
 #include "loop.h"
 
 /* Milliseconds that the kernel may take to find out that nothing can be sent on the sink. */
 #define SINK_TIMEOUT_MS 2000
+/* Milliseconds that a connection on loopback may take. */
+#define CONNECT_TIMEOUT_MS 1000
+/* The folder whose lock is standard input; one that is made in it asks the relay to end. */
+#define LOCK_PATH "/proc/self/fd/0"
 /* Records sent with one system call. */
 #define BATCH 64
 
@@ -62,29 +70,59 @@ static int put_socket(const struct relay *relay, const char *map, int socket)
 	return r;
 }
 
+static int await_event(int fd, short event)
+{
+	struct pollfd awaited = { .fd = fd, .events = event };
+
+	return poll(&awaited, 1, CONNECT_TIMEOUT_MS) == 1 ? 0 : -ETIMEDOUT;
+}
+
+/* Connect to a listening socket of our own. Loopback may be down, and then nothing ever comes. */
+static int connect_to(int listener, int fd, int *ret_accepted)
+{
+	struct sockaddr_in address;
+	socklen_t length = sizeof(address);
+	int r = 0;
+
+	if (getsockname(listener, (struct sockaddr *)&address, &length) ||
+	    (connect(fd, (struct sockaddr *)&address, length) && errno != EINPROGRESS))
+		return -errno;
+	r = await_event(listener, POLLIN);
+	if (r)
+		return r;
+	*ret_accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	return *ret_accepted < 0 ? -errno : await_event(fd, POLLOUT);
+}
+
 /* A connected pair of TCP sockets on loopback. */
 static int tcp_pair(int ret_pair[2])
 {
-	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	socklen_t length = sizeof(address);
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int r = 0;
+	const struct sockaddr_in address = { .sin_family = AF_INET,
+					     .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int r;
 
-	ret_pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ret_pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (listener < 0 || ret_pair[0] < 0 ||
-	    bind(listener, (struct sockaddr *)&address, length) || listen(listener, 1) ||
-	    getsockname(listener, (struct sockaddr *)&address, &length) ||
-	    connect(ret_pair[0], (struct sockaddr *)&address, length))
+	    bind(listener, (const struct sockaddr *)&address, sizeof(address)) ||
+	    listen(listener, 1))
 		r = -errno;
-	if (!r) {
-		ret_pair[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (ret_pair[1] < 0)
-			r = -errno;
-	}
+	else
+		r = connect_to(listener, ret_pair[0], &ret_pair[1]);
 	if (listener >= 0)
 		close(listener);
 	return r;
+}
+
+static bool loopback_is_up(void)
+{
+	struct ifreq lo = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool up = fd < 0 || ioctl(fd, SIOCGIFFLAGS, &lo) || lo.ifr_flags & IFF_UP;
+
+	if (fd >= 0)
+		close(fd);
+	return up;
 }
 
 /*
@@ -130,7 +168,7 @@ static void on_records(void *data)
 	flush(relay);
 }
 
-/* Something was unpinned. Without its maps, the gate is down. */
+/* Something was unpinned, and without its maps the gate is down; or another relay is to take over. */
 static void on_folder(void *data)
 {
 	struct relay *relay = data;
@@ -140,9 +178,9 @@ static void on_folder(void *data)
 	if (read(relay->folder.fd, events, sizeof(events)) < 0 && errno != EAGAIN)
 		loop_stop(&relay->loop);
 	fd = open_pin(relay, "handoff");
-	if (fd < 0)
+	if (fd < 0 || relay_should_quit(relay->pin_folder))
 		loop_stop(&relay->loop);
-	else
+	if (fd >= 0)
 		close(fd);
 }
 
@@ -174,7 +212,7 @@ static int open_sockets(struct relay *relay)
 
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, relay->injector))
 		return -errno;
-	r = tcp_pair(relay->sink);
+	r = loopback_is_up() ? tcp_pair(relay->sink) : -ENETDOWN;
 	if (!r)
 		r = put_socket(relay, "injectors", relay->injector[1]);
 	if (!r)
@@ -202,46 +240,72 @@ static int watch_folder(struct relay *relay)
 	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 
 	if (fd < 0 ||
-	    inotify_add_watch(fd, relay->pin_folder, IN_DELETE | IN_DELETE_SELF | IN_UNMOUNT) < 0)
+	    inotify_add_watch(fd, relay->pin_folder, IN_DELETE | IN_DELETE_SELF | IN_UNMOUNT) < 0 ||
+	    inotify_add_watch(fd, LOCK_PATH, IN_CREATE) < 0)
 		return -errno;
 	return loop_add_descriptor(&relay->loop, &relay->folder, fd, on_folder, relay);
 }
 
-/* A session of its own, so that a Ctrl-C for the daemon is not for the relay. */
-static void settle(void)
+/*
+ * Let go of what the daemon was started with. A session of its own keeps a Ctrl-C for the daemon
+ * from the relay; the signals that end the relay were blocked in the daemon.
+ */
+static int settle(const char *pin_folder, char ret_pin_folder[PATH_MAX])
 {
+	sigset_t none;
+
+	if (!realpath(pin_folder, ret_pin_folder) || chdir("/"))
+		return -errno;
 	setsid();
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, "sluiced-relay");
+	return 0;
+}
+
+/* Tell the daemon that waits, and let go of the pipe to it. */
+static int tell(int r)
+{
+	if (r == -ENETDOWN)
+		printf("loopback (lo) is down in this network namespace");
+	else
+		printf("%s", r ? strerror(-r) : "ready");
+	fflush(stdout);
+	return freopen("/dev/null", "w", stdout) || r ? r : -errno;
 }
 
 /* The sockets stay open until the process ends: the kernel's tables let go of them then. */
 int relay_run(const char *pin_folder)
 {
-	struct relay relay = { .pin_folder = pin_folder,
+	char path[PATH_MAX];
+	struct relay relay = { .loop.epoll_fd = -1,
+			       .pin_folder = path,
 			       .records = LOOP_SOURCE_NONE,
 			       .folder = LOOP_SOURCE_NONE };
 	int r;
 
-	settle();
-	r = loop_open(&relay.loop);
+	if (!relay_holds_lock(pin_folder, STDIN_FILENO)) {
+		log_error("The relay is started by the daemon, not by hand.");
+		return -EPERM;
+	}
+	r = settle(pin_folder, path);
+	if (!r)
+		r = loop_open(&relay.loop);
 	if (!r)
 		r = watch_folder(&relay);
 	if (!r)
 		r = open_sockets(&relay);
 	if (!r)
 		r = open_records(&relay);
-	if (r)
-		printf("%s", strerror(-r));
-	else
-		printf("ready");
-	fflush(stdout);
-	if (!freopen("/dev/null", "w", stdout))
-		r = -errno;
+	r = tell(r);
 	if (!r) {
-		/* What came before there was a relay. */
+		/* What came before there was a relay, and before it watched. */
 		on_records(&relay);
+		on_folder(&relay);
 		r = loop_run(&relay.loop);
 	}
 	loop_remove(&relay.loop, &relay.records);

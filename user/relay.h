@@ -10,6 +10,7 @@
 #ifndef SLUICE_RELAY_H
 #define SLUICE_RELAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -23,13 +24,24 @@
 int relay_ensure(const char *pin_folder, char *why, size_t why_size);
 
 /*
- * Be the relay (sluiced --relay). Serves until the gate is taken down.
+ * As relay_ensure(), but put one of this version in the place of one that runs. What is handed off
+ * meanwhile waits for the new one. The old one goes on where it does not end when asked.
+ */
+int relay_replace(const char *pin_folder, char *why, size_t why_size);
+
+/*
+ * Be the relay (sluiced --relay), where standard input is the lock that relay_ensure() took.
+ * Serves until the gate is taken down or another relay is to take over.
  *
  * Says "ready" on standard output when it serves, or what is wrong, and then lets go of it.
  *
- * Returns 0 or a negative errno.
+ * Returns 0 or a negative errno: -EPERM where it was started by hand.
  */
 int relay_run(const char *pin_folder);
+
+/* For the relay: whether fd holds the lock, and whether it is asked to end. */
+bool relay_holds_lock(const char *pin_folder, int fd);
+bool relay_should_quit(const char *pin_folder);
 
 /*
  * Wait for the relay to end, which it does once the maps are unpinned, and remove its lock.

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Start and end the relay. It holds a lock on a folder of its own below the pin folder from before
- * it runs until it is gone, so that there is never more than one.
+ * it runs until it is gone, so that there is never more than one. Only the daemon that holds the pin
+ * folder's own lock comes here.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,42 +26,88 @@
 #define START_TIMEOUT_MS 5000
 #define END_TIMEOUT_MS	 5000
 
-static int lock_path(const char *pin_folder, char *ret_path, size_t size)
+/* The folder that is locked, and the one in it that asks its holder to end. */
+#define LOCK	  "relay"
+#define LOCK_QUIT "relay/quit"
+
+static int path_of(const char *pin_folder, const char *name, char *ret_path, size_t size)
 {
-	int length = snprintf(ret_path, size, "%s/relay", pin_folder);
+	int length = snprintf(ret_path, size, "%s/%s", pin_folder, name);
 
 	return length < 0 || (size_t)length >= size ? -ENAMETOOLONG : 0;
+}
+
+static int remove_folder(const char *pin_folder, const char *name)
+{
+	char path[PATH_MAX];
+	int r = path_of(pin_folder, name, path, sizeof(path));
+
+	return !r && rmdir(path) && errno != ENOENT ? -errno : r;
+}
+
+static int open_lock(const char *pin_folder)
+{
+	char path[PATH_MAX];
+	int r = path_of(pin_folder, LOCK, path, sizeof(path));
+	int fd = r ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (r)
+		return r;
+	return fd < 0 ? -errno : fd;
+}
+
+static int try_lock(int fd)
+{
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return 0;
+	return errno == EWOULDBLOCK ? -EBUSY : -errno;
 }
 
 /* Take the lock. Returns the descriptor that holds it, -EBUSY where a relay has it. */
 static int take_lock(const char *pin_folder)
 {
 	char path[PATH_MAX];
-	int fd, r = lock_path(pin_folder, path, sizeof(path));
+	int fd, r = path_of(pin_folder, LOCK, path, sizeof(path));
 
 	if (r)
 		return r;
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open_lock(pin_folder);
 	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		return fd;
+	r = try_lock(fd);
+	if (!r) /* a daemon that was killed may have left it */
+		r = remove_folder(pin_folder, LOCK_QUIT);
+	if (r) {
 		close(fd);
 		return r;
 	}
 	return fd;
 }
 
-/* In the child: become the relay, with nothing of the daemon's but the lock and the pipe. */
+bool relay_holds_lock(const char *pin_folder, int fd)
+{
+	int lock = open_lock(pin_folder);
+	struct stat held, wanted;
+	bool same = lock >= 0 && !fstat(lock, &wanted) && !fstat(fd, &held) &&
+		    held.st_dev == wanted.st_dev && held.st_ino == wanted.st_ino;
+
+	if (lock >= 0)
+		close(lock);
+	return same && !try_lock(fd);
+}
+
+/*
+ * In the child: become the relay, with nothing of the daemon's but the lock, as standard input,
+ * and the pipe, as standard output.
+ */
 static _Noreturn void become_relay(const char *pin_folder, int lock, int answer)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDERR_FILENO) >= 0 &&
-	    dup2(answer, STDOUT_FILENO) >= 0 && !close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) &&
-	    !fcntl(lock, F_SETFD, 0))
+	if (null >= 0 && dup2(lock, STDIN_FILENO) >= 0 && dup2(null, STDERR_FILENO) >= 0 &&
+	    dup2(answer, STDOUT_FILENO) >= 0 && !close_range(3, ~0U, CLOSE_RANGE_CLOEXEC))
 		execl("/proc/self/exe", "sluiced", "--relay", "--pin", pin_folder, (char *)NULL);
 	_exit(EXIT_FAILURE);
 }
@@ -95,44 +143,84 @@ int relay_ensure(const char *pin_folder, char *why, size_t why_size)
 			close(lock);
 		return r;
 	}
-	/* Twice, so that the relay is nobody's child: the daemon comes and goes. */
+	/* Relays are all the children this process has; one that ended has let go of the lock. */
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
 	pid = fork();
-	if (!pid) {
-		pid = fork();
-		if (!pid)
-			become_relay(pin_folder, lock, answer[1]);
-		_exit(pid < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-	}
+	if (!pid)
+		become_relay(pin_folder, lock, answer[1]);
 	close(lock);
 	close(answer[1]);
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
 	r = await(answer[0], why, why_size);
 	close(answer[0]);
+	if (r < 0 && pid > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	return r;
+}
+
+/* Wait until the lock can be had, and take it. */
+static int await_lock(int fd)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+	int r = try_lock(fd);
+
+	for (int waited = 0; r == -EBUSY && waited < END_TIMEOUT_MS; waited += 5) {
+		nanosleep(&pause, NULL);
+		r = try_lock(fd);
+	}
+	return r == -EBUSY ? -ETIMEDOUT : r;
+}
+
+bool relay_should_quit(const char *pin_folder)
+{
+	char path[PATH_MAX];
+
+	return !path_of(pin_folder, LOCK_QUIT, path, sizeof(path)) && !access(path, F_OK);
+}
+
+/* Ask the relay to end, and wait for it. Where it does not, it is no longer asked. */
+static int end_running(const char *pin_folder)
+{
+	char path[PATH_MAX];
+	int fd = open_lock(pin_folder);
+	int r = path_of(pin_folder, LOCK_QUIT, path, sizeof(path));
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	if (!r && mkdir(path, 0700) && errno != EEXIST)
+		r = -errno;
+	if (!r)
+		r = await_lock(fd);
+	remove_folder(pin_folder, LOCK_QUIT);
+	close(fd);
+	return r;
+}
+
+int relay_replace(const char *pin_folder, char *why, size_t why_size)
+{
+	int r = end_running(pin_folder);
+
+	if (!r)
+		return relay_ensure(pin_folder, why, why_size);
+	snprintf(why, why_size, "The relay that a former daemon started does not end: %s.",
+		 strerror(-r));
 	return r;
 }
 
 int relay_remove(const char *pin_folder)
 {
-	const struct timespec pause = { .tv_nsec = 5000000 };
-	char path[PATH_MAX];
-	int r = lock_path(pin_folder, path, sizeof(path));
-	int fd;
+	int fd = open_lock(pin_folder);
+	int r;
 
-	if (r)
-		return r;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	r = -ETIMEDOUT;
-	for (int waited = 0; r && waited < END_TIMEOUT_MS; waited += 5) {
-		if (!flock(fd, LOCK_EX | LOCK_NB))
-			r = rmdir(path) ? -errno : 0;
-		if (r == -ETIMEDOUT)
-			nanosleep(&pause, NULL);
-		else
-			break;
-	}
+		return fd == -ENOENT ? 0 : fd;
+	r = await_lock(fd);
+	if (!r)
+		r = remove_folder(pin_folder, LOCK_QUIT);
+	if (!r)
+		r = remove_folder(pin_folder, LOCK);
 	close(fd);
 	return r;
 }
