@@ -53,10 +53,11 @@ static int judge_holder(uint16_t port, const struct sockaddr_un *address, sockle
 		log_warning("somebody who is no sluiced claims port %u; not heeded", port);
 		return 0;
 	}
-	snprintf(why, why_size,
-		 "Port %u is already protected by another sluiced (pid %d); stop that one and take "
-		 "its gate down with --remove first.",
-		 port, (int)holder.pid);
+	snprintf(
+		why, why_size,
+		"Port %u is already protected by another sluiced (pid %d) with a pin folder of its "
+		"own; stop that one and run sluiced --remove with its --pin first.",
+		port, (int)holder.pid);
 	return -EADDRINUSE;
 }
 

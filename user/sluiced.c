@@ -19,7 +19,9 @@
 #include "gates.h"
 #include "log.h"
 #include "relay.h"
+#include "relay_keep.h"
 #include "replies.h"
+#include "standing.h"
 #include "state_folder.h"
 #include "util.h"
 
@@ -41,8 +43,8 @@ struct daemon {
 	struct loop_source stop;
 	struct loop_source tick;
 	struct clock_watch clock;
+	struct relay_keep relay;
 	int upkeep_result; /* of the last round */
-	int relay_result;  /* likewise, of the look after the relay */
 	bool take_down;	   /* the gate goes with the daemon */
 	int clock_result;
 	char why[512];
@@ -65,6 +67,9 @@ __attribute__((format(printf, 3, 4))) static int explain(struct daemon *daemon, 
 /* Secrets are in this process' memory: no core dumps, and no file that others can read. */
 static int guard_process(struct daemon *daemon)
 {
+	if (geteuid())
+		return explain(daemon, -EPERM,
+			       "Run sluiced as root: loading BPF programs needs it.");
 	umask(077);
 	if (prctl(PR_SET_DUMPABLE, 0) || setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 }))
 		return explain(daemon, -errno, "Core dumps cannot be turned off: %s.",
@@ -183,9 +188,8 @@ static int open_control(struct daemon *daemon)
 
 static int start_relay(struct daemon *daemon)
 {
-	int r = relay_ensure(daemon->config.pin, daemon->why, sizeof(daemon->why));
-
-	return r < 0 ? r : 0;
+	relay_keep_start(&daemon->relay, daemon->config.pin);
+	return 0;
 }
 
 static int put_gates(struct daemon *daemon)
@@ -229,19 +233,6 @@ static void follow_clock(void *data)
 	daemon->clock_result = r;
 }
 
-/* The relay needs nobody, but where it was killed, a new one is due. */
-static void keep_relay(struct daemon *daemon)
-{
-	char why[sizeof(daemon->why)];
-	int r = relay_ensure(daemon->config.pin, why, sizeof(why));
-
-	if (r < 0 && r != daemon->relay_result)
-		log_error("%s The application is woken for refused requests.", why);
-	if (r > 0)
-		log_notice("The relay was gone; there is a new one.");
-	daemon->relay_result = r;
-}
-
 /* Each second: mark what has expired, save what was counted. */
 static void on_tick(void *data)
 {
@@ -251,7 +242,7 @@ static void on_tick(void *data)
 	int r = saved ? saved : swept;
 
 	follow_clock(daemon);
-	keep_relay(daemon);
+	relay_keep_tick(&daemon->relay, daemon->config.pin);
 	if (r && r != daemon->upkeep_result)
 		log_error("The store cannot be kept up to date: %s. Keys stay in force as they "
 			  "are, and it is tried again each second.",
@@ -275,24 +266,6 @@ static int serve(struct daemon *daemon)
 	return r ? explain(daemon, r, "The event loop failed: %s.", strerror(-r)) : 0;
 }
 
-static void say_what_stands(const struct daemon *daemon)
-{
-	const struct config *config = &daemon->config;
-
-	for (size_t i = 0; i < config->port_count; i++)
-		log_info("Protecting port %u: request heads up to %u bytes, %s.",
-			 config->ports[i].port, config->ports[i].head_limit,
-			 config->ports[i].keep_identity
-				 ? "the Authorization line is kept"
-				 : "the Authorization line is swapped for X-Key-Id");
-	log_info("The gate is on the sockets of cgroup %s, pinned in %s%s.",
-		 kernel_cgroup(daemon->kernel), config->pin,
-		 kernel_taken_over(daemon->kernel) ? "; it stood already and was taken over" : "");
-	log_info("Keys in force: %u, of at most %u; the state is in %s.", sync_count(daemon->sync),
-		 kernel_slots(daemon->kernel), config->state);
-	log_info("The control socket is %s.", config->socket);
-}
-
 /* --- its end ------------------------------------------------------------------------------------- */
 
 /* A start that failed leaves nothing behind that it made, and everything that stood before. */
@@ -309,13 +282,17 @@ static void undo_start(struct daemon *daemon)
 /* Everything that was opened, newest first. Usage is saved with the end of sync. */
 static void close_all(struct daemon *daemon)
 {
+	int r;
+
 	control_stop(daemon->control);
 	registry_close(daemon->registry);
 	sync_stop(daemon->sync);
 	store_close(daemon->store);
 	kernel_close(daemon->kernel);
-	if (daemon->take_down)
-		kernel_remove(daemon->config.pin);
+	r = daemon->take_down ? kernel_remove(daemon->config.pin) : 0;
+	if (r)
+		log_error("What was made in %s cannot be removed: %s.", daemon->config.pin,
+			  strerror(-r));
 	clock_watch_stop(&daemon->clock, &daemon->loop);
 	loop_remove(&daemon->loop, &daemon->tick);
 	loop_remove(&daemon->loop, &daemon->stop);
@@ -331,10 +308,9 @@ static int run(struct daemon *daemon)
 		undo_start(daemon);
 		return r;
 	}
-	say_what_stands(daemon);
+	standing_log_start(&daemon->config, daemon->kernel, sync_count(daemon->sync));
 	r = serve(daemon);
-	log_info("Stopping. The gate stays in force without the daemon; sluiced --remove takes "
-		 "it down.");
+	standing_log_stop(&daemon->config);
 	return r;
 }
 

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <string.h>
+
+#include "log.h"
+#include "standing.h"
+
+/* The command that takes the gate down. */
+static void format_remove(const struct config *config, char *ret_text, size_t size)
+{
+	bool named = strcmp(config->pin, CONFIG_PIN);
+
+	snprintf(ret_text, size, "sluiced --remove%s%s", named ? " --pin " : "",
+		 named ? config->pin : "");
+}
+
+/* A gate that was taken over has the sizes it was made with: what is in it stays. */
+static void log_size(const struct config *config, const char *name, uint32_t wanted, uint32_t size)
+{
+	char remove[CONFIG_PATH_SIZE + 32];
+
+	if (wanted == size)
+		return;
+	format_remove(config, remove, sizeof(remove));
+	log_warning("%s = %u is not in force: the gate was made with %u; it changes after %s.",
+		    name, wanted, size, remove);
+}
+
+void standing_log_start(const struct config *config, const struct kernel *kernel, uint32_t keys)
+{
+	for (size_t i = 0; i < config->port_count; i++)
+		log_info("Protecting port %u: request heads up to %u bytes, %s.",
+			 config->ports[i].port, config->ports[i].head_limit,
+			 config->ports[i].keep_identity
+				 ? "the Authorization line is kept"
+				 : "the Authorization line is swapped for X-Key-Id");
+	log_info("The gate is on the sockets of cgroup %s, pinned in %s%s.", kernel_cgroup(kernel),
+		 config->pin,
+		 kernel_taken_over(kernel) ? "; it stood already and was taken over" : "");
+	log_size(config, "max_keys", config->max_keys, kernel_slots(kernel));
+	log_size(config, "max_connections", config->max_connections,
+		 kernel_max_connections(kernel));
+	log_info("Keys in force: %u, of at most %u; the state is in %s.", keys,
+		 kernel_slots(kernel), config->state);
+	log_info("The control socket is %s.", config->socket);
+}
+
+void standing_log_stop(const struct config *config)
+{
+	char remove[CONFIG_PATH_SIZE + 32];
+
+	format_remove(config, remove, sizeof(remove));
+	log_info("Stopping. The gate stays in force without the daemon; %s takes it down.", remove);
+}
