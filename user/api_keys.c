@@ -36,7 +36,7 @@ static int respond_record(struct api_response *ret_response, int status,
 static void log_change(const struct api_call *call, const char *verb,
 		       const struct key_record *record)
 {
-	log_notice("uid %u, pid %d %s key %s of account %s: label %s, %u a minute, %u a day",
+	log_notice("uid %u, pid %d %s %s of account %s: label %s, %u a minute, %u a day",
 		   (unsigned)call->request->uid, (int)call->request->pid, verb, record->id,
 		   record->account, record->label, record->per_minute, record->per_day);
 }
@@ -107,9 +107,10 @@ int api_revoke_key(const struct api_call *call, struct api_response *ret_respons
 	struct key_record record;
 	int r = registry_revoke(call->service->registry, call->id, &record, ret_failure);
 
-	if (r)
+	if (r < 0)
 		return r;
-	log_change(call, "revoked", &record);
+	if (!r)
+		log_change(call, "revoked", &record);
 	return respond_record(ret_response, 200, &record, ret_failure);
 }
 

@@ -23,11 +23,20 @@ static const char *type_name(const json_t *value)
 
 static int refuse_json(const json_error_t *error, struct failure *ret_failure)
 {
-	if (json_error_code(error) == json_error_duplicate_key)
+	switch (json_error_code(error)) {
+	case json_error_duplicate_key:
 		return invalid(ret_failure, "The body has a member twice (line %d, column %d).",
 			       error->line, error->column);
-	return invalid(ret_failure, "The body is not valid JSON: %s (line %d, column %d).",
-		       error->text, error->line, error->column);
+	case json_error_null_character:
+	case json_error_null_byte_in_key:
+		return invalid(ret_failure,
+			       "The body has a NUL character, \\u0000, in a text (line %d, column "
+			       "%d).",
+			       error->line, error->column);
+	default:
+		return invalid(ret_failure, "The body is not valid JSON: %s (line %d, column %d).",
+			       error->text, error->line, error->column);
+	}
 }
 
 int input_parse_body(const char *body, size_t length, json_t **ret_object,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sodium.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,15 +286,25 @@ int registry_edit(struct registry *registry, const char *id, const struct key_ch
 	return 0;
 }
 
+static bool in_force(const struct registry *registry, const struct key_record *record)
+{
+	struct key_record live = *record;
+
+	sync_peek(registry->sync, &live);
+	return live.slot != KEY_NO_SLOT;
+}
+
 int registry_revoke(struct registry *registry, const char *id, struct key_record *ret_record,
 		    struct failure *ret_failure)
 {
 	struct key_record record;
+	bool settled;
 	int err;
 
 	err = get(registry, id, &record, ret_failure);
 	if (err)
 		return err;
+	settled = record.status == KEY_REVOKED && !in_force(registry, &record);
 	if (record.status != KEY_REVOKED) {
 		sync_peek(registry->sync, &record);
 		err = store_revoke(registry->store, &record);
@@ -312,7 +323,7 @@ int registry_revoke(struct registry *registry, const char *id, struct key_record
 	record.slot = KEY_NO_SLOT;
 	refresh(registry, &record);
 	*ret_record = record;
-	return 0;
+	return settled;
 }
 
 int registry_get(struct registry *registry, const char *id, struct key_record *ret_record,

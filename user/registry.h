@@ -4,7 +4,8 @@
  * makes the change durable in the store and puts it in force in the kernel before it returns, or
  * changes nothing and says why.
  *
- * One thread. Every verb returns 0, or a negative errno with ret_failure set.
+ * One thread. Every verb returns 0 where not said otherwise, or a negative errno with ret_failure
+ * set.
  */
 #ifndef SLUICE_REGISTRY_H
 #define SLUICE_REGISTRY_H
@@ -78,7 +79,7 @@ int registry_create(struct registry *registry, const struct key_request *request
 int registry_edit(struct registry *registry, const char *id, const struct key_change *change,
 		  struct key_record *ret_record, struct failure *ret_failure);
 
-/* Revoke a key; revoking it again is no error. */
+/* Revoke a key. Returns 1 where it was revoked and out of force already. */
 int registry_revoke(struct registry *registry, const char *id, struct key_record *ret_record,
 		    struct failure *ret_failure);
 

@@ -4,9 +4,9 @@
 #include <time.h>
 
 #include "api.h"
+#include "captured_log.h"
 #include "check.h"
 #include "fake_gates.h"
-#include "log.h"
 #include "temp_folder.h"
 #include "util.h"
 
@@ -152,7 +152,7 @@ static void test_create(void **state)
 
 	(void)state;
 	assert_true(key_id_check(text_of(record, "id")));
-	assert_true(key_check("gx", text_of(record, "key")));
+	assert_int_equal(strlen(text_of(record, "key")), 52);
 	assert_memory_equal(text_of(record, "key"), text_of(record, "prefix"), 9);
 	assert_int_equal(strlen(text_of(record, "prefix")), 9);
 	assert_string_equal(text_of(record, "account"), "acme");
@@ -264,6 +264,32 @@ static void test_revoke(void **state)
 	json_decref(record);
 }
 
+/* Append the line that a change of a key is logged with. */
+static void expect_logged(char *lines, const char *verb, const json_t *record, int per_day)
+{
+	sprintf(lines + strlen(lines),
+		"uid 1000, pid 4711 %s %s of account acme: label first, 60 a minute, %d a day\n",
+		verb, text_of(record, "id"), per_day);
+}
+
+static void test_log(void **state)
+{
+	char wanted[1024] = "";
+	json_t *record;
+
+	(void)state;
+	log_capture();
+	record = create("acme", "first");
+	json_decref(call("PATCH", path_of(record), "{\"perDay\":5}", 200));
+	json_decref(call("DELETE", path_of(record), NULL, 200));
+	json_decref(call("DELETE", path_of(record), NULL, 200));
+	expect_logged(wanted, "created", record, 1000);
+	expect_logged(wanted, "edited", record, 5);
+	expect_logged(wanted, "revoked", record, 5);
+	assert_string_equal(log_captured(), wanted);
+	json_decref(record);
+}
+
 static void test_head(void **state)
 {
 	(void)state;
@@ -293,6 +319,7 @@ static void test_live_usage(void **state)
 /* --- what is refused ------------------------------------------------------------------------- */
 
 #define CREATE(members) "{\"account\":\"acme\",\"label\":\"l\"" members "}"
+#define A63		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define A36		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define L64		"llllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll"
 #define NO_ID		"/v1/keys/key_aaaaaaaaaaaa"
@@ -343,6 +370,14 @@ static const struct refusal {
 	  "account is too long or has a broken % escape." },
 	{ "GET", "/v1/keys?account=" A36 A36, NULL, 400, "INVALID_ARGUMENT",
 	  "account is too long or has a broken % escape." },
+	{ "GET", "/v1/keys?account=" A63, NULL, 400, "INVALID_ARGUMENT",
+	  "account must be 1 to 36" },
+	{ "GET", "/v1/keys?account=" A63 "a", NULL, 400, "INVALID_ARGUMENT",
+	  "account is too long or has a broken % escape." },
+	{ "GET", "/v1/keys?account=" A63 "aa", NULL, 400, "INVALID_ARGUMENT",
+	  "account is too long or has a broken % escape." },
+	{ "GET", "/v1/keys?account=" A63 "%61", NULL, 400, "INVALID_ARGUMENT",
+	  "account is too long or has a broken % escape." },
 	{ "GET", "/v1/keys?account=a+b", NULL, 400, "INVALID_ARGUMENT", "account must be 1 to 36" },
 	{ "GET", "/v1/status?verbose=1", NULL, 400, "INVALID_ARGUMENT",
 	  "This call takes no query parameters." },
@@ -362,7 +397,9 @@ static const struct refusal {
 	{ "POST", "/v1/keys", "{\"account\":\"\xff\"}", 400, "INVALID_ARGUMENT",
 	  "The body is not valid JSON: " },
 	{ "POST", "/v1/keys", "{\"account\":\"a\\u0000\"}", 400, "INVALID_ARGUMENT",
-	  "The body is not valid JSON: " },
+	  "The body has a NUL character, \\u0000, in a text (line 1, column " },
+	{ "POST", "/v1/keys", "{\"a\\u0000\":1}", 400, "INVALID_ARGUMENT",
+	  "The body has a NUL character, \\u0000, in a text (line 1, column " },
 	{ "POST", "/v1/keys", CREATE(",\"perDay\":99999999999999999999"), 400, "INVALID_ARGUMENT",
 	  "The body is not valid JSON: " },
 	{ "POST", "/v1/keys", "[]", 400, "INVALID_ARGUMENT",
@@ -715,6 +752,7 @@ int main(void)
 		ROW("keys are listed, all or an account's", test_list),
 		ROW("an edit changes what it names and nothing else", test_edit),
 		ROW("revoking twice is one revocation", test_revoke),
+		ROW("each change is logged once, with who made it", test_log),
 		ROW("HEAD goes where GET does", test_head),
 		ROW("records tell what the kernel has counted by now", test_live_usage),
 		ROW("each wrong request has its own message, and changes nothing", test_refusals),
@@ -732,7 +770,6 @@ int main(void)
 	if (sodium_init() < 0)
 		return 1;
 	api_start();
-	log_set_level(LOG_ERR - 1);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("api", tests, NULL, NULL);
 }
