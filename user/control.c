@@ -5,14 +5,13 @@
  */
 #include <errno.h>
 #include <microhttpd.h>
-#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "control.h"
 #include "control_socket.h"
-#include "log.h"
 #include "util.h"
 
 #define IDLE_SECONDS	10
@@ -140,23 +139,29 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 	return response.body ? send_response(connection, &response) : MHD_NO;
 }
 
-__attribute__((format(printf, 2, 0))) static void on_message(void *data, const char *format,
-							     va_list arguments)
+static bool is_full(const struct control *control)
 {
-	char text[256];
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(control->http, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 
-	(void)data;
-	vsnprintf(text, sizeof(text), format, arguments);
-	log_debug("control socket: %s", text);
+	return info && info->num_connections >= CONNECTIONS_MAX;
 }
 
-/* Let libmicrohttpd do what is due, and come back when it next wants to. */
+/*
+ * Let libmicrohttpd do what is due, and come back when it next wants to. With all places taken it
+ * stops listening, and begins again with the run after the one that frees a place: without that
+ * run nothing would ever wake us.
+ */
 static void serve(void *data)
 {
 	struct control *control = data;
 	MHD_UNSIGNED_LONG_LONG delay_ms;
+	bool was_full;
 
-	MHD_run(control->http);
+	do {
+		was_full = is_full(control);
+		MHD_run(control->http);
+	} while (was_full && !is_full(control));
 	if (MHD_get_timeout(control->http, &delay_ms) == MHD_YES)
 		loop_set_timer(&control->timer, delay_ms, 0);
 	else
@@ -167,8 +172,7 @@ static void serve(void *data)
 static int start_http(struct control *control, int fd)
 {
 	control->http =
-		MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
-				 control, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,
+		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, control,
 				 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 				 CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
 				 MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, NULL,

@@ -10,7 +10,6 @@
 #include "check.h"
 #include "control.h"
 #include "fake_gates.h"
-#include "log.h"
 #include "temp_folder.h"
 #include "util.h"
 
@@ -312,6 +311,23 @@ static void test_idle_client(void **state)
 	control_stop(control);
 }
 
+/* As many as are served at once: they are hung up on after 10 s, and the next one is served. */
+static void test_idle_crowd(void **state)
+{
+	struct control *control = start();
+	int idle[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(idle); i++) {
+		idle[i] = open_socket(socket_path(), false);
+		assert_int_equal(write(idle[i], "POST /v1", 8), 8);
+	}
+	expect_start(exchange_post(100), "HTTP/1.1 201 Created\r\n");
+	for (size_t i = 0; i < ARRAY_SIZE(idle); i++)
+		close(idle[i]);
+	control_stop(control);
+}
+
 /* Closing hangs up on a client in the middle of its request. */
 static void test_stop_while_busy(void **state)
 {
@@ -405,6 +421,7 @@ int main(void)
 		ROW("a larger body is refused with a message", test_too_large_body),
 		ROW("a body without end is hung up on", test_endless_body),
 		ROW("a client that says nothing keeps nobody waiting", test_idle_client),
+		ROW("a crowd that says nothing is hung up on", test_idle_crowd),
 		ROW("stopping ends the connections that are open", test_stop_while_busy),
 		ROW("a socket that nobody answers at is replaced", test_stale),
 		ROW("a socket that somebody answers at is left alone", test_answered),
@@ -415,7 +432,6 @@ int main(void)
 	if (sodium_init() < 0)
 		return 1;
 	api_start();
-	log_set_level(LOG_ERR - 1);
 	umask(077);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
