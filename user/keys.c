@@ -44,25 +44,6 @@ void key_make(const char *word, char ret_text[KEY_TEXT_MAX + 1])
 	ret_text[length + KEY_CHECK_SIZE] = '\0';
 }
 
-bool key_check(const char *word, const char *text)
-{
-	size_t word_length = strlen(word);
-	size_t checked = word_length + 1 + KEY_RANDOM_SIZE;
-	char digits[KEY_CHECK_SIZE];
-	bool same;
-
-	if (strlen(text) != checked + KEY_CHECK_SIZE || strncmp(text, word, word_length) != 0 ||
-	    text[word_length] != '_')
-		return false;
-	if (strspn(text + word_length + 1, base62) != KEY_RANDOM_SIZE + KEY_CHECK_SIZE)
-		return false;
-
-	write_checksum(text, checked, digits);
-	same = sodium_memcmp(text + checked, digits, KEY_CHECK_SIZE) == 0;
-	sodium_memzero(digits, sizeof(digits));
-	return same;
-}
-
 void key_prefix(const char *text, char ret_prefix[KEY_PREFIX_MAX + 1])
 {
 	snprintf(ret_prefix, KEY_PREFIX_MAX + 1, "%.*s",

@@ -59,9 +59,6 @@ const char *key_status_name(enum key_status status);
 /* Make the text of a new key: word, '_', 43 random base62 characters and the checksum. */
 void key_make(const char *word, char ret_text[KEY_TEXT_MAX + 1]);
 
-/* True where text has the shape of a key with that word and its checksum is right. */
-bool key_check(const char *word, const char *text);
-
 /* The visible start of a key's text: the word, '_' and 6 characters. */
 void key_prefix(const char *text, char ret_prefix[KEY_PREFIX_MAX + 1]);
 

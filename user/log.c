@@ -11,13 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int highest_level = LOG_INFO;
-
-void log_set_level(int level)
-{
-	highest_level = level;
-}
-
 /* True where stderr is the stream that systemd names in JOURNAL_STREAM ("device:inode"). */
 static bool stderr_is_journal(void)
 {
@@ -46,8 +39,6 @@ static const char *level_name(int level)
 	case LOG_NOTICE:
 	case LOG_INFO:
 		return "";
-	case LOG_DEBUG:
-		return "debug: ";
 	default:
 		return "error: ";
 	}
@@ -58,9 +49,6 @@ void log_line(int level, const char *format, ...)
 	int saved_errno = errno;
 	char text[1024];
 	va_list arguments;
-
-	if (level > highest_level)
-		return;
 
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);

@@ -8,11 +8,8 @@
 
 #include <syslog.h>
 
-/* Lines of a level above this one (LOG_ERR … LOG_DEBUG) are not written; LOG_INFO at first. */
-void log_set_level(int level);
-
 /*
- * Write one line. Where stderr is the journal's it is preceded by the level as sd-daemon(3) has
+ * Write one line, of a level from LOG_ERR to LOG_INFO. Where stderr is the journal's it is preceded by the level as sd-daemon(3) has
  * it; elsewhere errors and warnings are named as such. Control characters are written as '?'.
  * errno is left as it was.
  */
@@ -22,6 +19,5 @@ void log_line(int level, const char *format, ...) __attribute__((format(printf, 
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
 #define log_notice(...)	 log_line(LOG_NOTICE, __VA_ARGS__)
 #define log_info(...)	 log_line(LOG_INFO, __VA_ARGS__)
-#define log_debug(...)	 log_line(LOG_DEBUG, __VA_ARGS__)
 
 #endif
