@@ -254,6 +254,31 @@ static void usage_is_saved_in_one_go(void **state)
 	store_close(store);
 }
 
+static void usage_is_saved_whole_or_not_at_all(void **state)
+{
+	struct key_record first = make_record(1, "acme", "a"), second = make_record(2, "acme", "b");
+	struct store_usage usage[2] = { { .admitted = 3 }, { .admitted = 13 } };
+	struct store *store = open_store();
+	struct key_record read_back;
+
+	(void)state;
+	assert_int_equal(store_insert(store, &first), 0);
+	assert_int_equal(store_insert(store, &second), 0);
+	strcpy(usage[0].id, first.id);
+	strcpy(usage[1].id, second.id);
+	change_file("CREATE TRIGGER unlucky BEFORE UPDATE ON keys WHEN NEW.admitted = 13 "
+		    "BEGIN SELECT RAISE(FAIL, 'unlucky'); END");
+	assert_int_equal(store_save_usage(store, usage, 2), -EIO);
+	assert_int_equal(store_get(store, first.id, &read_back), 0);
+	assert_true(read_back.admitted == 0);
+
+	/* Nothing is left open: others may write, and so may we. */
+	change_file("DROP TRIGGER unlucky");
+	assert_int_equal(store_save_usage(store, usage, 2), 0);
+	assert_int_equal(read_number("SELECT sum(admitted) FROM keys"), 16);
+	store_close(store);
+}
+
 static void a_store_that_is_locked_by_another_program_reports_it(void **state)
 {
 	struct key_record record = make_record(1, "acme", "a");
@@ -287,6 +312,7 @@ int main(void)
 		with_folder(keys_are_listed_in_the_order_of_their_creation),
 		with_folder(the_count_of_an_account_leaves_out_revoked_keys_alone),
 		with_folder(usage_is_saved_in_one_go),
+		with_folder(usage_is_saved_whole_or_not_at_all),
 		with_folder(a_store_that_is_locked_by_another_program_reports_it),
 	};
 

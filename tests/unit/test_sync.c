@@ -243,6 +243,30 @@ static void a_sweep_marks_what_is_due_and_nothing_else(void **state)
 	assert_int_equal(stored.status, KEY_ACTIVE);
 }
 
+/* Its slot would go to another key while the store still has it as active. */
+static void a_key_that_cannot_be_marked_expired_stays_until_it_can(void **state)
+{
+	struct key_record due = store_key(1);
+	sqlite3 *other;
+
+	(void)state;
+	assert_int_equal(store_delete(store, due.id), 0);
+	due.expires_ms = now_ms();
+	assert_int_equal(store_insert(store, &due), 0);
+	assert_int_equal(sync_put(joined, &due), 0);
+	assert_int_equal(sqlite3_open(temp_path("sluice.db"), &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sync_sweep(joined, due.expires_ms), -EBUSY);
+	assert_non_null(policy_of(&due));
+	assert_int_equal(kernel->removals, 0);
+	assert_int_equal(sync_count(joined), 1);
+
+	assert_int_equal(sqlite3_close(other), SQLITE_OK);
+	assert_int_equal(sync_sweep(joined, due.expires_ms), 0);
+	assert_null(policy_of(&due));
+	assert_int_equal(read_back(&due).status, KEY_EXPIRED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +285,7 @@ int main(void)
 		on_stage(usage_counted_up_to_a_removal_is_saved),
 		on_stage(usage_that_cannot_be_saved_now_is_saved_later),
 		on_stage(a_sweep_marks_what_is_due_and_nothing_else),
+		on_stage(a_key_that_cannot_be_marked_expired_stays_until_it_can),
 	};
 
 	if (sodium_init() < 0)
