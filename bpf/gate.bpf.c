@@ -20,6 +20,7 @@
 #define DISCARD_MAX (1024 * 1024)
 
 #define EMPTY_LINE  2 /* bytes that may come before a head */
+#define TOO_LARGE   1 /* byte behind the largest head, which tells it from a larger one */
 #define BLANKS_SIZE 64
 
 static const char blanks[BLANKS_SIZE] = "                                "
@@ -61,14 +62,6 @@ static __always_inline void owe(struct judgement *judged, enum reply_connection 
 	owed->reset_minute = decision->reset_ms / LIMIT_MINUTE_MS;
 }
 
-/* Send a buffer out, for the answer to take its place. The application is not woken if possible. */
-static __always_inline int send_back(struct judgement *judged)
-{
-	if (eat_for_relay(judged->skb, judged->tcp, judged->cookie))
-		return SK_PASS;
-	return bpf_sk_redirect_hash(judged->skb, &socks, &judged->cookie, 0);
-}
-
 /*
  * Answer, and end the connection; behind the application's answer where one is running. Where an
  * answer of the gate's own is on its way, that one ends it.
@@ -87,7 +80,10 @@ static __noinline int refuse_and_close(struct judgement *judged)
 	if (answer_running(conn, judged->tcp))
 		return eat(judged->skb, judged->tcp);
 	conn->answering = 1;
-	return send_back(judged);
+	if (eat_for_relay(judged->skb, judged->tcp, judged->cookie))
+		return SK_PASS;
+	/* In fragments, the first is answered and ends the connection; what follows is dropped. */
+	return bpf_sk_redirect_hash(judged->skb, &socks, &judged->cookie, 0);
 }
 
 /* Answer with what is owed, and go on with the connection; end it where that cannot be done. */
@@ -95,14 +91,17 @@ static __noinline int answer(struct judgement *judged)
 {
 	struct __sk_buff *skb = judged->skb;
 	struct conn *conn = judged->conn;
+	int verdict = SK_PASS;
 
-	/* Each fragment would be sent as a message of its own, so there must be but one. */
-	if (!should_be_quiet(judged->tcp) &&
-	    (skb->len > MESSAGE_MAX || bpf_skb_pull_data(skb, skb->len)))
-		return refuse_and_close(judged);
+	if (!eat_for_relay(skb, judged->tcp, judged->cookie)) {
+		/* Each fragment would be sent as a message of its own, so there must be but one. */
+		if (skb->len > MESSAGE_MAX || bpf_skb_pull_data(skb, skb->len))
+			return refuse_and_close(judged);
+		verdict = bpf_sk_redirect_hash(skb, &socks, &judged->cookie, 0);
+	}
 	conn->ingress = INGRESS_HEAD;
 	conn->answering = 1;
-	return send_back(judged);
+	return verdict;
 }
 
 /*
@@ -276,12 +275,14 @@ static __always_inline int judge_request(struct judgement *judged)
 	struct conn *conn = judged->conn;
 	struct http_head *head = &conn->head;
 	struct decision *decision = &judged->decision;
-	__u32 head_max = conn->gate.head_limit + EMPTY_LINE;
+	__u32 head_max = conn->gate.head_limit + EMPTY_LINE + TOO_LARGE;
 
 	if (bpf_skb_pull_data(skb, skb->len < head_max ? skb->len : head_max))
 		return discard(judged);
 	http_head_begin(head, conn->gate.head_limit);
-	if (conn->answering || answer_running(conn, judged->tcp)) {
+	/* The application may have written what nobody asked for: then nothing can follow. */
+	if (answer_running(conn, judged->tcp) || conn->answering ||
+	    conn->ingress == INGRESS_CLOSED) {
 		/* One request at a time: what comes before the answer is out is not judged. */
 		decide_refuse(decision, REPLY_BAD_REQUEST);
 		goto out_close;

@@ -182,19 +182,24 @@ static __always_inline struct packet read_packet(struct __sk_buff *skb)
 /* Whether a packet speaks MPTCP (RFC 8684 3). Options that can't be read count as if it did. */
 static __noinline bool has_mptcp(struct __sk_buff *skb, const struct packet *packet)
 {
-	__u8 option[2];
+	__u8 kind, length;
 	__u32 at = 0;
 
 	for (int i = 0; i < TCP_OPTIONS_SIZE; i++) {
 		if (at >= packet->options_length)
 			return false;
-		if (bpf_skb_load_bytes(skb, packet->options_at + at, option, sizeof(option)))
+		if (bpf_skb_load_bytes(skb, packet->options_at + at, &kind, sizeof(kind)))
 			return true;
-		if (option[0] == TCP_OPTION_END)
+		at++;
+		if (kind == TCP_OPTION_END)
 			return false;
-		if (option[0] == TCP_OPTION_MPTCP)
+		if (kind == TCP_OPTION_MPTCP)
 			return true;
-		at += option[0] == TCP_OPTION_NOP || option[1] < 2 ? 1 : option[1];
+		if (kind == TCP_OPTION_NOP)
+			continue;
+		if (bpf_skb_load_bytes(skb, packet->options_at + at, &length, sizeof(length)))
+			return true;
+		at += length > 2 ? length - 1 : 1;
 	}
 	return false;
 }

@@ -30,6 +30,12 @@ static __always_inline bool should_be_quiet(struct tcp_sock *tcp)
 	return !sk->sk_receive_queue.qlen && head->next != head;
 }
 
+/*
+ * Bytes in the ring buffer beyond which the relay is taken for stopped: 64 records that it has not
+ * read, each with a header of 8 bytes.
+ */
+#define RELAY_BACKLOG (64 * (8 + sizeof(struct handoff)))
+
 static __always_inline bool sink_takes(struct __sk_buff *skb)
 {
 	__u64 zero = 0;
@@ -48,7 +54,7 @@ static __always_inline bool eat_for_relay(struct __sk_buff *skb, struct tcp_sock
 {
 	struct handoff *record;
 
-	if (!should_be_quiet(tcp))
+	if (!should_be_quiet(tcp) || bpf_ringbuf_query(&handoff, BPF_RB_AVAIL_DATA) > RELAY_BACKLOG)
 		return false;
 	record = bpf_ringbuf_reserve(&handoff, sizeof(*record), 0);
 	if (!record)
