@@ -9,6 +9,7 @@ BINDIR	   ?= $(PREFIX)/bin
 SBINDIR	   ?= $(PREFIX)/sbin
 MANDIR	   ?= $(PREFIX)/share/man
 BASHDIR	   ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR	   ?= $(PREFIX)/lib/systemd/system
 DESTDIR	   ?=
 
 CC	   ?= cc
@@ -18,15 +19,16 @@ PKG_CONFIG ?= pkg-config
 
 LIBRARIES := libbpf libsodium sqlite3 libmicrohttpd jansson inih
 WARNINGS  := -Wall -Wextra -Werror -Wno-unused-parameter -Wshadow -Wstrict-prototypes -Wmissing-prototypes
-CPPFLAGS  += -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' -Ibuild -Ibpf -Iuser
+# CPPFLAGS, CFLAGS and LDFLAGS are the user's, on the command line too; what must be is in OUR_*.
 CFLAGS	  ?= -O2 -g
-CFLAGS	  += -std=gnu11 $(WARNINGS) -fstack-protector-strong
+OUR_CPPFLAGS := -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' -Ibuild -Ibpf -Iuser
+OUR_CFLAGS := -std=gnu11 $(WARNINGS) -fstack-protector-strong
 LDLIBS	   = $(shell $(PKG_CONFIG) --libs $(LIBRARIES)) -lelf -lz -lpthread
 SANITIZE  := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
 
 # The multiarch folder holds asm/types.h, which linux/types.h needs.
-BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 $(filter-out -Wmissing-prototypes,$(WARNINGS)) -Ibpf \
-	      -I/usr/include/$(shell $(CC) -print-multiarch)
+BPF_CFLAGS = -g -O2 -target bpf -mcpu=v3 $(filter-out -Wmissing-prototypes,$(WARNINGS)) -Ibpf \
+	     -I/usr/include/$(shell $(CC) -print-multiarch)
 
 ifeq ($(V),1)
   Q :=
@@ -54,7 +56,7 @@ help: ## list the targets
 
 # --- kernel side -------------------------------------------------------------------------------
 
-build/bpf/%.o: %.bpf.c $(BPF_HEADERS)
+build/bpf/%.o: %.bpf.c $(BPF_HEADERS) Makefile
 	$(say) BPF $@
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
@@ -69,15 +71,15 @@ build/sluice.skel.h: build/sluice.bpf.o
 
 # --- user side: build/ for use, build/test/ with the sanitizers -----------------------------------
 
-build/obj/%.o: %.c $(USER_HEADERS) $(BPF_HEADERS) | build/sluice.skel.h
+build/obj/%.o: %.c $(USER_HEADERS) $(BPF_HEADERS) Makefile | build/sluice.skel.h
 	$(say) CC $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) -c $< -o $@
 
-build/test/obj/%.o: %.c $(USER_HEADERS) $(BPF_HEADERS) $(wildcard tests/*/*.h) | build/sluice.skel.h
+build/test/obj/%.o: %.c $(USER_HEADERS) $(BPF_HEADERS) $(wildcard tests/*/*.h) Makefile | build/sluice.skel.h
 	$(say) CC $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) -Itests -O1 -g $(filter-out -O2 -g,$(CFLAGS)) $(SANITIZE) -c $< -o $@
+	$(Q)$(CC) $(OUR_CPPFLAGS) -Itests $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) -O1 $(SANITIZE) -c $< -o $@
 
 build/obj/user/kernel.o build/test/obj/user/kernel.o: build/sluice.skel.h
 
@@ -85,20 +87,20 @@ build/sluiced: $(patsubst %.c,build/obj/%.o,user/sluiced.c $(LIB_SOURCES))
 build/sluice: $(patsubst %.c,build/obj/%.o,$(CLI_SOURCES) $(LIB_SOURCES))
 build/sluiced build/sluice:
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed $^ $(LDLIBS) -o $@
 
 build/test/sluiced: $(patsubst %.c,build/test/obj/%.o,user/sluiced.c $(LIB_SOURCES))
 build/test/sluice: $(patsubst %.c,build/test/obj/%.o,$(CLI_SOURCES) $(LIB_SOURCES))
 build/test/sluiced build/test/sluice:
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -o $@
 
 # --- the example application of `make run` -----------------------------------------------------------
 
-build/example-api: scripts/example-api.c
+build/example-api: scripts/example-api.c Makefile
 	$(say) CC $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) -D_GNU_SOURCE $(CFLAGS) $< -lpthread -o $@
+	$(Q)$(CC) -D_GNU_SOURCE $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) $< -lpthread -o $@
 
 # --- tests: every program prints TAP, tests/run counts it ----------------------------------------
 
@@ -118,23 +120,24 @@ CLI_SHARED := $(patsubst %.c,build/test/obj/%.o,$(filter-out $(wildcard tests/cl
 build/test/tests/unit/test_%: build/test/obj/tests/unit/test_%.o $(TEST_LIB)
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
 
 build/test/tests/net/test_%: build/test/obj/tests/net/test_%.o $(NET_SHARED) $(TEST_LIB)
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
 
 build/test/tests/cli/test_%: build/test/obj/tests/cli/test_%.o $(CLI_SHARED) $(NET_SHARED) $(TEST_LIB)
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
 
 build/test/tests/net/app_%: build/test/obj/tests/net/app_%.o
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $^ -lpthread -o $@
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(SANITIZE) $^ -lpthread -o $@
 
+build/bpf/tests/parity/parity.o: tests/parity/parity.h
 build/test/parity.skel.h: build/bpf/tests/parity/parity.o
 	$(say) SKEL $@
 	@mkdir -p $(@D)
@@ -144,10 +147,11 @@ build/test/obj/tests/parity/parity.o: build/test/parity.skel.h
 build/test/tests/parity/parity: build/test/obj/tests/parity/parity.o $(TEST_LIB)
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
 
 TESTS := $(UNIT_TESTS) build/test/tests/parity/parity $(NET_TESTS) $(CLI_TESTS)
 
+check-build: ## build all, the tests too
 check-build: all build/example-api build/test/sluiced build/test/sluice $(TESTS) $(NET_TOOLS)
 
 test: ## install what is missing, build and pass the tests (as root)
@@ -155,15 +159,17 @@ test: ## install what is missing, build and pass the tests (as root)
 	$(Q)$(MAKE) --no-print-directory check-build format-check
 	$(Q)tests/run
 
+SOURCES := $(foreach folder,bpf user scripts tests/*,$(wildcard $(folder)/*.c $(folder)/*.h))
+
 format: ## format the sources
-	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+	$(Q)clang-format -i $(SOURCES)
 
 format-check: ## fail where a source is not formatted
-	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+	$(Q)clang-format --dry-run -Werror $(SOURCES)
 
-run: ## install what is missing, start the example API with the gate in front (PORT=N: gate what listens there)
+run: ## install what is missing, start the example API behind the gate (PORT=N: gate what listens there; DEMO_PORT=N: elsewhere than 8080)
 	$(Q)scripts/setup
-	$(Q)$(MAKE) --no-print-directory all build/example-api
+	$(Q)$(MAKE) --no-print-directory --quiet all build/example-api
 	$(Q)scripts/demo $(PORT)
 
 install: all ## install to PREFIX (default /usr/local)
@@ -172,8 +178,16 @@ install: all ## install to PREFIX (default /usr/local)
 	install -D -m 644 scripts/sluiced.8 $(DESTDIR)$(MANDIR)/man8/sluiced.8
 	install -D -m 644 scripts/sluice.1 $(DESTDIR)$(MANDIR)/man1/sluice.1
 	install -D -m 644 scripts/completions/sluice.bash $(DESTDIR)$(BASHDIR)/sluice
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/local/sbin|$(SBINDIR)|' scripts/sluiced.service >$(DESTDIR)$(UNITDIR)/sluiced.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/sluiced.service
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(SBINDIR)/sluiced $(DESTDIR)$(BINDIR)/sluice \
+		$(DESTDIR)$(MANDIR)/man8/sluiced.8 $(DESTDIR)$(MANDIR)/man1/sluice.1 \
+		$(DESTDIR)$(BASHDIR)/sluice $(DESTDIR)$(UNITDIR)/sluiced.service
 
 clean: ## remove what was built
 	rm -rf build
 
-.PHONY: all help test check-build format format-check run install clean
+.PHONY: all help test check-build format format-check run install uninstall clean
