@@ -148,7 +148,7 @@ struct handoff {
 	X(ADMITTED, "admitted", "requests passed to the application")                              \
 	X(REFUSED_NO_KEY, "refused_no_key", "401: no key was sent")                                \
 	X(REFUSED_INVALID_KEY, "refused_invalid_key",                                              \
-	  "401: the key is malformed, unknown, revoked or expired")                                \
+	  "401: a malformed, unknown, revoked or expired key")                                     \
 	X(REFUSED_RATE_LIMITED, "refused_rate_limited", "429: a limit is used up")                 \
 	X(REFUSED_BAD_REQUEST, "refused_bad_request", "400: not well-formed, or ambiguous")        \
 	X(REFUSED_EXPECTATION, "refused_expectation", "417: an Expect other than 100-continue")    \

@@ -200,6 +200,30 @@ static void test_watch_json(void **state)
 	outcome_free(&outcome);
 }
 
+static void expect_lines_within(const char *text, size_t columns)
+{
+	for (size_t length; *text; text += length + (text[length] == '\n')) {
+		length = strcspn(text, "\n");
+		if (length > columns)
+			fail_msg("%zu columns: %.*s", length, (int)length, text);
+	}
+}
+
+static void test_width(void **state)
+{
+	static const char *const arguments[] = { "status", NULL };
+	char *answer = make_answer(200, STATUS);
+	struct outcome outcome = run_against(answer, 0, arguments, TO_PIPES);
+
+	(void)state;
+	expect_lines_within(outcome.out, 100);
+	outcome_free(&outcome);
+	outcome = watch(TO_PIPES, false);
+	expect_lines_within(outcome.out, 100);
+	outcome_free(&outcome);
+	free(answer);
+}
+
 /* The second picture begins as many lines up as the first one has. */
 static void test_watch_terminal(void **state)
 {
@@ -280,6 +304,7 @@ int main(void)
 		TEST("a list of 20,000 keys is printed whole", test_long_list),
 		TEST("a terminal gets colour, unless NO_COLOR is set", test_terminal),
 		TEST("no line is wider than the terminal", test_window),
+		TEST("counts of millions fit into 100 columns", test_width),
 		TEST("status --watch goes on until the daemon is gone", test_watch),
 		TEST("status --watch --json prints one line each time", test_watch_json),
 		TEST("on a terminal each view takes the former's place", test_watch_terminal),
