@@ -45,16 +45,23 @@ static void established_before(void **state)
 	expect_seen(application, "/before", 0);
 }
 
-/* Start one with a store of its own; it must end, and its log say what is in the way. */
-static void expect_turned_away(uint16_t port, const char *obstacle)
+/* What a second daemon shares with the first; all else is its own. */
+enum shared { SHARED_PORT, SHARED_PINS, SHARED_STATE };
+
+/* Start a second daemon; it must end, and its log say what is in the way. */
+static void expect_turned_away(enum shared shared, const char *obstacle)
 {
+	uint16_t port = shared == SHARED_PORT ? applications[NGINX].port : 9100;
 	struct stage first = stage;
 	char log[128];
 	pid_t second;
 	int status;
 
-	snprintf(log, sizeof(log), "%s/second-%u.log", stage.folder, port);
-	snprintf(stage.state, sizeof(stage.state), "%s/second", stage.folder);
+	snprintf(log, sizeof(log), "%s/second-%d.log", stage.folder, shared);
+	if (shared != SHARED_STATE)
+		snprintf(stage.state, sizeof(stage.state), "%s/second", stage.folder);
+	if (shared != SHARED_PINS)
+		snprintf(stage.pins, sizeof(stage.pins), "%s/bpf/second", stage.folder);
 	snprintf(stage.socket, sizeof(stage.socket), "%s/second.sock", stage.folder);
 	second = process_start(log, daemon_command(port));
 	stage = first;
@@ -70,13 +77,17 @@ static void expect_turned_away(uint16_t port, const char *obstacle)
 
 static void second_daemon(void **state)
 {
-	char port[16];
+	char port[16], path[128];
 
 	(void)state;
 	daemon_start();
 	snprintf(port, sizeof(port), "%u", applications[NGINX].port);
-	expect_turned_away(applications[NGINX].port, port);
-	expect_turned_away(9100, stage.pins);
+	expect_turned_away(SHARED_PORT, port);
+	expect_turned_away(SHARED_PINS, stage.pins);
+	expect_turned_away(SHARED_STATE, stage.state);
+	/* What it had pinned when it found out is gone. */
+	snprintf(path, sizeof(path), "%s/bpf/second", stage.folder);
+	assert_true(access(path, F_OK));
 	assert_int_equal(client_get(client_open(applications[NGINX].port), "/", NULL), 401);
 	key_limited(0, 0);
 }
@@ -314,7 +325,8 @@ static void churn(void **state)
 static const struct promise promises[] = {
 	{ "a connection from before the gate gets nothing through", established_before,
 	  EACH_APPLICATION },
-	{ "a second daemon on the same pins is refused, and told why", second_daemon, ONCE },
+	{ "a second daemon on the same port, pins or state is refused, and told why", second_daemon,
+	  ONCE },
 	{ "--remove leaves no pin and no connection ungated", removed, EACH_APPLICATION },
 	{ "the gate stands when the daemon was stopped", without_daemon, EACH_APPLICATION },
 	{ "requests over IPv6 are gated", ipv6, ONCE },
