@@ -23,6 +23,11 @@
 #define KEY_TEXT_MAX	(KEY_WORD_MAX + 1 + KEY_RANDOM_SIZE + KEY_CHECK_SIZE)
 #define GATES_MAX	256   /* of all network namespaces */
 #define HEAD_LIMIT_MAX	16384 /* bytes */
+/*
+ * Room in the tables for connections beyond the most that are let in: those between the guard's look
+ * at their handshake and their enrolment, on all processors.
+ */
+#define CONNECTIONS_RESERVE 256
 
 /* Key of `gates`: a port in one network namespace. */
 struct gate_key {

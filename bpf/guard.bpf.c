@@ -21,14 +21,8 @@
 #define GUARD_PASS 1
 #define GUARD_DROP 0
 
-/* Size of `conns`, known when it is made. */
+/* Connections that are let in; the tables have room for CONNECTIONS_RESERVE more. */
 const volatile __u32 max_connections = 1;
-
-/*
- * Connections that may still be made when handshakes begin to be turned away: those that are
- * between their SYN and their enrolment on all processors.
- */
-#define CONNECTIONS_RESERVE 256
 
 #define IPV6_EXTENSIONS_MAX 4
 
@@ -214,7 +208,7 @@ static __always_inline int guard_handshake(struct __sk_buff *skb, struct tcp_soc
 	bool mptcp = bpf_core_field_exists(listener->is_mptcp) && listener->is_mptcp;
 	__u64 *open = open_count();
 
-	if (!open || *open + CONNECTIONS_RESERVE >= max_connections)
+	if (!open || *open >= max_connections)
 		goto out_refuse;
 	/* Data in a SYN (TCP Fast Open) is in the receive queue before any verdict. */
 	if (packet.syn && packet.payload)

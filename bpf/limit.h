@@ -34,12 +34,10 @@ struct limit_windows {
 	__u32 used_minute; /* requests in that minute */
 };
 
-/* What a client is told, CONTRACT section 4, and what a list of keys shows. */
+/* What a client is told of the window that binds. */
 struct limit_state {
 	__u64 reset_ms;	 /* when the window that binds ends, since the epoch */
 	__u32 remaining; /* requests left in it */
-	__u32 used_minute;
-	__u32 used_day;
 	__u32 reserved;
 };
 
@@ -85,8 +83,6 @@ core_inline void limit_describe(const struct limit_windows *windows, __u32 per_m
 	__u32 minute_left = limit_left(per_minute, windows->used_minute);
 	__u32 day_left = limit_left(per_day, windows->used_day);
 
-	ret_state->used_minute = windows->used_minute;
-	ret_state->used_day = windows->used_day;
 	ret_state->reserved = 0;
 	if (day_left <= minute_left) {
 		ret_state->remaining = day_left;
@@ -95,15 +91,6 @@ core_inline void limit_describe(const struct limit_windows *windows, __u32 per_m
 		ret_state->remaining = minute_left;
 		ret_state->reset_ms = (windows->minute + 1ULL) * LIMIT_MINUTE_MS;
 	}
-}
-
-/* What is used and left at now_ms (milliseconds since the epoch), without taking anything. */
-core_inline void limit_peek(__u64 word, __u32 per_minute, __u32 per_day, __u64 now_ms,
-			    struct limit_state *ret_state)
-{
-	struct limit_windows windows = limit_at(word, now_ms);
-
-	limit_describe(&windows, per_minute, per_day, ret_state);
 }
 
 struct limit_attempt {

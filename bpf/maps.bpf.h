@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Every map of the gate. All are pinned by their name below the pin folder and outlive the daemon.
- * Sizes given as 1 are settings, written by the daemon before it loads.
+ * The sizes of keys, usage, conns and socks are settings, written by the daemon before it loads.
  *
  * Definitions are weak, because each program file includes them and the linker keeps one.
  */
@@ -17,7 +17,7 @@
 /* What is protected, and how. Written by the daemon. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256);
+	__uint(max_entries, GATES_MAX);
 	__type(key, struct gate_key);
 	__type(value, struct gate);
 } gates SEC(".maps") __weak;

@@ -5,11 +5,15 @@
 #ifndef SLUICE_READ_BPF_H
 #define SLUICE_READ_BPF_H
 
+#include "abi.h"
 #include "http.h"
 
 /* A head's limit must be smaller: what lies behind cannot be reached in a buffer. */
 #define READ_HEAD_MAX 32768
 #define READ_BLOCKS   4 /* pieces of HTTP_PLAIN bytes for each call of read_step() */
+
+_Static_assert(HEAD_LIMIT_MAX + 3 < READ_HEAD_MAX,
+	       "the largest head, an empty line, one byte more");
 
 struct read_state {
 	struct __sk_buff *skb;

@@ -112,8 +112,10 @@ static int prepare_maps(struct kernel *kernel, const struct kernel_options *opti
 
 	bpf_map__set_max_entries(programs->maps.keys, options->max_keys);
 	bpf_map__set_max_entries(programs->maps.usage, options->max_keys);
-	bpf_map__set_max_entries(programs->maps.conns, options->max_connections);
-	bpf_map__set_max_entries(programs->maps.socks, options->max_connections);
+	bpf_map__set_max_entries(programs->maps.conns,
+				 options->max_connections + CONNECTIONS_RESERVE);
+	bpf_map__set_max_entries(programs->maps.socks,
+				 options->max_connections + CONNECTIONS_RESERVE);
 	bpf_object__for_each_map(map, programs->obj)
 	{
 		if (!is_table(map))
@@ -125,7 +127,7 @@ static int prepare_maps(struct kernel *kernel, const struct kernel_options *opti
 			return r;
 		keep_pinned_size(kernel, map);
 	}
-	kernel->max_connections = bpf_map__max_entries(programs->maps.conns);
+	kernel->max_connections = bpf_map__max_entries(programs->maps.conns) - CONNECTIONS_RESERVE;
 	kernel->slots = bpf_map__max_entries(programs->maps.usage);
 	programs->rodata->max_connections = kernel->max_connections;
 	return 0;

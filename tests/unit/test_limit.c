@@ -203,20 +203,18 @@ static void a_count_never_leaves_its_bits(void **state)
 static void a_look_takes_nothing(void **state)
 {
 	struct key_usage usage = { 0 };
-	struct limit_state seen;
+	struct limit_windows seen;
 
 	(void)state;
 	take(&usage, 10, 100, NOON);
 	take(&usage, 10, 100, NOON);
-	limit_peek(usage.windows, 10, 100, NOON, &seen);
-	assert_int_equal(seen.remaining, 8);
+	seen = limit_at(usage.windows, NOON);
 	assert_int_equal(seen.used_minute, 2);
 	assert_int_equal(seen.used_day, 2);
-	limit_peek(usage.windows, 10, 100, NOON + MINUTE, &seen);
-	assert_int_equal(seen.remaining, 10);
+	seen = limit_at(usage.windows, NOON + MINUTE);
 	assert_int_equal(seen.used_minute, 0);
 	assert_int_equal(seen.used_day, 2);
-	limit_peek(usage.windows, 10, 100, NOON + DAY, &seen);
+	seen = limit_at(usage.windows, NOON + DAY);
 	assert_int_equal(seen.used_day, 0);
 }
 
