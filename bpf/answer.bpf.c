@@ -33,6 +33,9 @@
 #define RESET_AT	49
 #define RESET_WIDTH	13
 
+#define LOOK_STEP                                                                                  \
+	8 /* bytes looked at between two checks of where the window ends; response_plain() */
+
 /* One pass over a message. */
 struct walk {
 	struct sk_msg_md *msg;
@@ -183,25 +186,49 @@ static __noinline long insert_headers(struct walk *walk)
 	return walk->apply != 0;
 }
 
-/* Look at one byte of the window, or skip a body within it; a callback of bpf_loop(). */
-static long look_at_byte(__u32 index, struct walk *walk)
+/* Skip a body within the window. Returns nonzero where it ends beyond. */
+static __always_inline long skip_body(struct walk *walk)
 {
 	struct response *response = &walk->conn->response;
-	__u8 *p;
 
-	if (response->skip) {
-		if (response->skip > walk->window + walk->length - walk->offset)
-			return 1;
-		walk->offset += response->skip;
-		walk->event = response_skipped(response);
-		return walk->event != RESPONSE_MORE;
-	}
-	p = place(walk->msg, walk->offset - walk->window, 1);
-	if (!p)
+	if (response->skip > walk->window + walk->length - walk->offset)
 		return 1;
+	walk->offset += response->skip;
+	walk->event = response_skipped(response);
+	return walk->event != RESPONSE_MORE;
+}
+
+/* Look at one byte. Returns nonzero where it is one that something follows from. */
+static __always_inline long look_at_byte(struct walk *walk, __u8 byte)
+{
 	walk->offset++;
-	walk->event = response_byte(response, *p);
-	return walk->event != RESPONSE_MORE && walk->event != RESPONSE_SKIP;
+	walk->event = response_byte(&walk->conn->response, byte);
+	return walk->event != RESPONSE_MORE;
+}
+
+/* Look at some bytes of the window, or skip a body within it; a callback of bpf_loop(). */
+static long look_at_some(__u32 index, struct walk *walk)
+{
+	__u32 at = walk->offset - walk->window;
+	__u8 *p = place(walk->msg, at, LOOK_STEP);
+
+	if (walk->conn->response.skip)
+		return skip_body(walk);
+	if (p && response_plain(&walk->conn->response, p)) {
+		walk->offset += LOOK_STEP;
+		return 0;
+	}
+	if (p) {
+		for (int i = 0; i < LOOK_STEP; i++) {
+			if (look_at_byte(walk, p[i]))
+				return walk->event != RESPONSE_SKIP;
+		}
+		return 0;
+	}
+	p = place(walk->msg, at, 1);
+	if (!p || look_at_byte(walk, *p))
+		return !p || walk->event != RESPONSE_SKIP;
+	return 0;
 }
 
 /* What follows from what was just read of an answer. Returns nonzero where the pass is over. */
@@ -249,7 +276,7 @@ static long look_at_window(__u32 index, struct walk *walk)
 	if (bpf_msg_pull_data(msg, walk->window, walk->window + walk->length, 0))
 		return 1;
 	walk->event = RESPONSE_MORE;
-	bpf_loop(walk->length, look_at_byte, walk, 0);
+	bpf_loop(walk->length, look_at_some, walk, 0);
 	return on_event(walk);
 }
 

@@ -403,7 +403,28 @@ core_inline enum response_event response_byte(struct response *response, __u8 by
 {
 	if (response->state == RESPONSE_IN_VALUE && byte != '\n')
 		return RESPONSE_MORE;
+	if (response->state == RESPONSE_IN_NAME && text_is(byte, TEXT_TOKEN)) {
+		text_word_add(&response->word, text_lower(byte));
+		return RESPONSE_MORE;
+	}
 	return response_turn(response, byte);
+}
+
+/*
+ * Take the next eight bytes at once, as response_byte() would: only in a value that is not looked at,
+ * and where no LF ends it. Returns false, and takes nothing, elsewhere.
+ */
+core_inline bool response_plain(const struct response *response, const __u8 *bytes)
+{
+	const __u64 ones = 0x0101010101010101, lf = ones * '\n', high = ones * 0x80;
+	__u64 word;
+
+	if (response->state != RESPONSE_IN_VALUE)
+		return false;
+	__builtin_memcpy(&word, bytes, sizeof(word));
+	word ^= lf;
+	/* Nonzero where one of the eight bytes is zero. */
+	return !((word - ones) & ~word & high);
 }
 
 /*
