@@ -737,11 +737,6 @@ static void test_metrics(void **state)
 	api_free_body(response.body);
 }
 
-#define ROW(name, function)                                                                        \
-	{                                                                                          \
-		name, function, set_up, tear_down, NULL                                            \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -336,11 +336,6 @@ static void test_help(void **state)
 	free(text);
 }
 
-#define ROW(name, function)                                                                        \
-	{                                                                                          \
-		name, function, set_up, tear_down, NULL                                            \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -404,11 +404,6 @@ static void test_no_folder(void **state)
 	assert_non_null(strstr(why, "its folder: No such file or directory."));
 }
 
-#define ROW(name, function)                                                                        \
-	{                                                                                          \
-		name, function, set_up, tear_down, NULL                                            \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -106,7 +106,7 @@ static void test_failure(void **state)
 	assert_false(gates_have_pepper(NULL, pepper));
 }
 
-#define ROW(name, function)                                                                        \
+#define PREPARED(name, function)                                                                   \
 	{                                                                                          \
 		name, function, set_up, NULL, NULL                                                 \
 	}
@@ -114,12 +114,12 @@ static void test_failure(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ROW("settings hold pepper, key word and clock", test_new_settings),
-		ROW("a gate of another installation is refused and left as it was",
-		    test_other_installation),
-		ROW("a changed TAI offset is published, and only that", test_clock),
-		ROW("gates become the configured ones, other namespaces' stay", test_gates),
-		ROW("a kernel side that fails is told", test_failure),
+		PREPARED("settings hold pepper, key word and clock", test_new_settings),
+		PREPARED("a gate of another installation is refused and left as it was",
+			 test_other_installation),
+		PREPARED("a changed TAI offset is published, and only that", test_clock),
+		PREPARED("gates become the configured ones, other namespaces' stay", test_gates),
+		PREPARED("a kernel side that fails is told", test_failure),
 	};
 
 	if (sodium_init() < 0)

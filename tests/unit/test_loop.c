@@ -263,11 +263,6 @@ static void test_squatter(void **state)
 	close(until[0]);
 }
 
-#define ROW(name, function)                                                                        \
-	{                                                                                          \
-		name, function, set_up, tear_down, NULL                                            \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -88,11 +88,6 @@ static void test_link(void **state)
 	expect_refusal("bpf/pin", -ENOTDIR, "Cannot open the pin folder");
 }
 
-#define ROW(name, function)                                                                        \
-	{                                                                                          \
-		name, function, set_up, tear_down, NULL                                            \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

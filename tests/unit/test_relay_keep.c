@@ -84,7 +84,7 @@ static void test_pauses(void **state)
 	assert_int_equal(tick(2), 2);
 }
 
-#define ROW(name, function)                                                                        \
+#define STARTED(name, function)                                                                    \
 	{                                                                                          \
 		name, function, start, NULL, NULL                                                  \
 	}
@@ -92,10 +92,10 @@ static void test_pauses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ROW("a daemon's start replaces the relay, its ticks do not", test_replaced),
-		ROW("a relay that is gone is missed within the second", test_each_second),
-		ROW("a relay that cannot start is tried less and less, each minute at last",
-		    test_pauses),
+		STARTED("a daemon's start replaces the relay, its ticks do not", test_replaced),
+		STARTED("a relay that is gone is missed within the second", test_each_second),
+		STARTED("a relay that cannot start is tried less and less, each minute at last",
+			test_pauses),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

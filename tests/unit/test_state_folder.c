@@ -73,11 +73,6 @@ static void test_no_folder(void **state)
 	expect("none/state", -ENOENT, "cannot be made: No such file or directory.");
 }
 
-#define ROW(name, function)                                                                        \
-	{                                                                                          \
-		name, function, set_up, tear_down, NULL                                            \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
