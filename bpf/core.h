@@ -2,9 +2,9 @@
 /*
  * The shim under the decision core: what differs between the kernel and user space.
  *
- * The core (text.h, http.h, token.h, blake2b.h, limit.h, decide.h, response.h) is compiled into
- * the BPF programs and into the daemon and its tests alike. It is pure: bytes and records in,
- * verdict out. This is the only file that asks which target it is compiled for.
+ * The core (text.h, http.h, token.h, blake2b.h, limit.h, decide.h, response.h, chunk.h) is
+ * compiled into the BPF programs and into the daemon and its tests alike. It is pure: bytes and
+ * records in, verdict out. This is the only file that asks which target it is compiled for.
  */
 #ifndef SLUICE_CORE_H
 #define SLUICE_CORE_H

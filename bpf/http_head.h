@@ -134,18 +134,13 @@ core_inline void http_enter(struct http_head *head, enum http_state state)
 						: 0;
 }
 
-/*
- * Take a byte of a name in the form that look-alikes share: in lower case, and '-' for whatever
- * is neither letter nor digit. Servers that hand fields on as environment variables (CGI and its
- * like) make one name of `X-Key-Id`, `X_Key_Id` and, some of them, `X.Key.Id`.
- */
+/* Take a byte of a name in the form that look-alikes share. */
 core_inline void http_take_name_byte(struct http_head *head, __u8 byte)
 {
-	if (!text_is(byte, TEXT_ALNUM) && byte != '-') {
-		head->unlike = true;
-		byte = '-';
-	}
-	text_word_add(&head->word, byte | 0x20); /* lower case; digits and '-' have that bit */
+	__u8 shared = text_name_byte(byte);
+
+	head->unlike |= shared == '-' && byte != '-';
+	text_word_add(&head->word, shared);
 }
 
 core_inline void http_clear_name(struct http_head *head)

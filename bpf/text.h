@@ -72,6 +72,16 @@ core_inline __u8 text_lower(__u8 byte)
 }
 
 /*
+ * A byte of a field's name in the form that look-alikes share: in lower case, and '-' for whatever
+ * is neither letter nor digit. Servers that hand fields on as environment variables (CGI and its
+ * like) make one name of `X-Key-Id`, `X_Key_Id` and, some of them, `X.Key.Id`.
+ */
+core_inline __u8 text_name_byte(__u8 byte)
+{
+	return text_is(byte, TEXT_ALNUM) ? byte | 0x20 : '-'; /* digits have that bit */
+}
+
+/*
  * The last 24 bytes that were shifted in, newest in the lowest byte of part[0]. Since no byte that
  * is shifted in is NUL, a word of up to 23 bytes equals another exactly where all parts do.
  */

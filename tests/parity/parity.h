@@ -5,15 +5,16 @@
 #ifndef SLUICE_PARITY_H
 #define SLUICE_PARITY_H
 
+#include "chunk.h"
 #include "response.h"
 
 #define PARITY_INPUT_MAX 20480
 
 struct parity_input {
 	__u32 length;
-	__u32 limit;   /* of a head, bytes */
-	__u32 to_head; /* the answers are to HEAD requests */
-	__u32 reserved;
+	__u32 limit;	/* of a head, bytes */
+	__u32 to_head;	/* the answers are to HEAD requests */
+	__u32 trailers; /* may follow a chunked body */
 	__u8 bytes[PARITY_INPUT_MAX];
 };
 
@@ -32,6 +33,14 @@ core_inline enum response_event parity_follow(struct response *response, __u8 by
 	if (event == RESPONSE_END)
 		response_begin(response, to_head);
 	return event;
+}
+
+/* Follow a chunked body through its data too, as a driver of the parser does. */
+core_inline enum chunk_event parity_chunk_byte(struct chunk *chunk, __u8 byte)
+{
+	if (!chunk->skip)
+		return chunk_byte(chunk, byte);
+	return --chunk->skip ? CHUNK_MORE : chunk_skipped(chunk);
 }
 
 #endif
