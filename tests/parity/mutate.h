@@ -67,6 +67,8 @@ static inline size_t mutate(struct mutator *mutator, uint8_t *bytes, size_t size
 		memmove(bytes + at, bytes + from, length);
 		return size;
 	default: /* put in a piece of the other text */
+		if (!other_size)
+			return size;
 		from = mutator_draw(mutator, other_size);
 		length = mutator_draw(mutator, other_size - from);
 		if (length > room - size)

@@ -6,6 +6,7 @@
 #include "read.bpf.h"
 #include "decide.h"
 #include "response.h"
+#include "scan.bpf.h"
 #include "parity.h"
 
 /* In */
@@ -26,6 +27,8 @@ struct limit_state state;
 struct grant grant;
 struct decision decision;
 struct response response;
+struct chunk chunk;
+__u32 end;
 __u8 events[PARITY_INPUT_MAX];
 
 /* The head in the packet. */
@@ -75,6 +78,31 @@ int parity_response(struct __sk_buff *skb)
 	response_begin(&response, input.to_head);
 	bpf_loop(PARITY_INPUT_MAX, take_response_byte, NULL, 0);
 	return 0;
+}
+
+static long take_chunk_byte(__u32 index, void *context)
+{
+	if (index >= input.length || index >= PARITY_INPUT_MAX)
+		return 1;
+	events[index] = parity_chunk_byte(&chunk, input.bytes[index]);
+	return 0;
+}
+
+/* The chunked body in input.bytes. */
+SEC("tc")
+int parity_chunks(struct __sk_buff *skb)
+{
+	chunk_begin(&chunk, input.trailers);
+	bpf_loop(PARITY_INPUT_MAX, take_chunk_byte, NULL, 0);
+	return 0;
+}
+
+/* The chunked body in the packet, behind input.length bytes. */
+SEC("tc")
+int parity_scan(struct __sk_buff *skb)
+{
+	chunk_begin(&chunk, input.trailers);
+	return scan_chunks(skb, &chunk, input.length, &end);
 }
 
 /* The token, input.length characters long. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../unit/check.h"
+#include "chunk_corpus.h"
 #include "decide.h"
 #include "http_corpus.h"
 #include "mutate.h"
@@ -216,6 +217,110 @@ static void answers_changed_at_random_are_followed_alike(void **state)
 	}
 }
 
+/* What scan_chunks() is to find: a verdict, and where it fell. */
+static int scan(struct chunk *chunk, const __u8 *bytes, size_t size, __u32 *ret_end)
+{
+	enum chunk_event event = CHUNK_MORE;
+	size_t taken = 0;
+
+	while (taken < size && event != CHUNK_END && event != CHUNK_BAD)
+		event = parity_chunk_byte(chunk, bytes[taken++]);
+	*ret_end = taken;
+	return event == CHUNK_END ? SCAN_END : event == CHUNK_BAD ? SCAN_BAD : SCAN_MORE;
+}
+
+/* The body in a packet, behind `before` bytes of something else. */
+static void compare_scan(const __u8 *bytes, size_t size, __u32 before)
+{
+	__u8 packet[PACKET_MAX] = { 0 };
+	struct chunk chunk;
+	__u32 end;
+	int result;
+
+	memcpy(packet + before, bytes, size);
+	size = before + size < PACKET_MIN ? PACKET_MIN - before : size;
+	chunk_begin(&chunk, at->input.trailers);
+	result = scan(&chunk, packet + before, size, &end);
+	at->input.length = before;
+	if (run_on(kernel->progs.parity_scan, packet, before + size, 1, NULL) != result ||
+	    at->end != before + end || memcmp(&chunk, &at->chunk, sizeof(chunk))) {
+		show("a chunked body in a packet", packet, before + size);
+		fail();
+	}
+}
+
+static void compare_chunks(const __u8 *bytes, size_t size, bool trailers)
+{
+	struct chunk chunk;
+	__u8 events[2048];
+
+	chunk_begin(&chunk, trailers);
+	for (size_t i = 0; i < size; i++)
+		events[i] = parity_chunk_byte(&chunk, bytes[i]);
+	memcpy(at->input.bytes, bytes, size);
+	at->input.length = size;
+	at->input.trailers = trailers;
+	run(kernel->progs.parity_chunks);
+	if (memcmp(events, at->events, size) || memcmp(&chunk, &at->chunk, sizeof(chunk))) {
+		show("a chunked body", bytes, size);
+		fail();
+	}
+	compare_scan(bytes, size, 0);
+	compare_scan(bytes, size, size % 41);
+}
+
+static void chunked_bodies_of_the_corpus_are_read_alike(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CHUNK_CORPUS_SIZE; i++)
+		compare_chunks((const __u8 *)chunk_corpus[i].bytes, chunk_corpus[i].size,
+			       chunk_corpus[i].trailers);
+}
+
+static void chunked_bodies_changed_at_random_are_read_alike(void **state)
+{
+	struct mutator mutator = { SEED };
+	__u8 text[1024];
+
+	(void)state;
+	for (int i = 0; i < MUTATIONS; i++) {
+		const struct chunk_case *one =
+			&chunk_corpus[mutator_draw(&mutator, CHUNK_CORPUS_SIZE)];
+		const struct chunk_case *other =
+			&chunk_corpus[mutator_draw(&mutator, CHUNK_CORPUS_SIZE)];
+		size_t size = one->size;
+
+		memcpy(text, one->bytes, size);
+		for (__u32 changes = 1 + mutator_draw(&mutator, 3); changes; changes--)
+			size = mutate(&mutator, text, size, sizeof(text), other->bytes,
+				      other->size);
+		compare_chunks(text, size, one->trailers);
+	}
+}
+
+/* Chunks whose data and framing fall on every place of the window they are read through. */
+static void chunks_of_every_length_are_read_alike(void **state)
+{
+	__u8 text[PACKET_MAX];
+
+	(void)state;
+	at->input.trailers = false;
+	for (__u32 length = 1; length < 200; length++) {
+		size_t size = 0;
+
+		for (int i = 0; i < 5; i++) {
+			size += sprintf((char *)text + size, "%x\r\n", length);
+			memset(text + size, '0', length);
+			size += length;
+			size += sprintf((char *)text + size, "\r\n");
+		}
+		size += sprintf((char *)text + size, "0\r\n\r\nGET");
+		compare_scan(text, size, 0);
+		compare_scan(text, size - 3, 7);
+		compare_scan(text, size - 3 - length, length);
+	}
+}
+
 static void compare_token(const struct token *token, __u32 length, const struct settings *settings)
 {
 	struct key_digest digest = { 0 };
@@ -415,6 +520,9 @@ int main(void)
 		cmocka_unit_test(heads_changed_at_random_are_read_alike),
 		cmocka_unit_test(answers_of_the_corpus_are_followed_alike),
 		cmocka_unit_test(answers_changed_at_random_are_followed_alike),
+		cmocka_unit_test(chunked_bodies_of_the_corpus_are_read_alike),
+		cmocka_unit_test(chunked_bodies_changed_at_random_are_read_alike),
+		cmocka_unit_test(chunks_of_every_length_are_read_alike),
 		cmocka_unit_test(keys_are_judged_and_hashed_alike),
 		cmocka_unit_test(requests_are_counted_alike),
 		cmocka_unit_test(records_are_judged_alike),

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Follow a chunked body through a socket buffer, wherever its bytes lie. Kernel only.
+ */
+#ifndef SLUICE_SCAN_BPF_H
+#define SLUICE_SCAN_BPF_H
+
+#include "chunk.h"
+
+#define SCAN_WINDOW 32 /* bytes that are copied at once to be looked at */
+
+struct scan_state {
+	struct __sk_buff *skb;
+	struct chunk *chunk;
+	__u32 at;
+	__u32 length; /* of the buffer */
+	enum scan result;
+};
+
+/* Pass over data. Returns whether a byte is left that must be looked at. */
+static __always_inline bool scan_skip(struct scan_state *state)
+{
+	struct chunk *chunk = state->chunk;
+	__u32 left = state->length - state->at;
+
+	if (chunk->skip > left) {
+		chunk->skip -= left;
+		state->at = state->length;
+		return false;
+	}
+	if (chunk->skip) {
+		state->at += chunk->skip;
+		chunk_skipped(chunk);
+	}
+	return state->at < state->length;
+}
+
+/* Data that ends within the window is cheaper counted off than skipped. */
+static __always_inline enum chunk_event scan_byte(struct chunk *chunk, __u8 byte)
+{
+	if (!chunk->skip)
+		return chunk_byte(chunk, byte);
+	if (--chunk->skip)
+		return CHUNK_MORE;
+	return chunk_skipped(chunk);
+}
+
+/* Take a window's bytes, up to the body's end. */
+static __always_inline enum chunk_event scan_window(struct scan_state *state, const __u8 *bytes,
+						    __u32 size)
+{
+	enum chunk_event event = CHUNK_MORE;
+	__u32 i;
+
+#pragma clang loop unroll(disable)
+	for (i = 0; i < SCAN_WINDOW; i++) {
+		if (i >= size)
+			break;
+		event = scan_byte(state->chunk, bytes[i]);
+		state->at++;
+		if (event == CHUNK_END || event == CHUNK_BAD)
+			break;
+	}
+	return event;
+}
+
+/* A callback of bpf_loop(): each round takes one byte at least. */
+static long scan_step(__u32 index, void *context)
+{
+	struct scan_state *state = context;
+	__u8 bytes[SCAN_WINDOW] = {};
+	__u32 size;
+
+	if (!scan_skip(state))
+		return 1;
+	size = state->length - state->at;
+	if (size > SCAN_WINDOW)
+		size = SCAN_WINDOW;
+	/* The compiler knows where size can be 0; the verifier has to see it. */
+	asm volatile("" : "+r"(size));
+	if (!size || bpf_skb_load_bytes(state->skb, state->at, bytes, size)) {
+		state->result = SCAN_BAD;
+		return 1;
+	}
+	switch (scan_window(state, bytes, size)) {
+	case CHUNK_END:
+		state->result = SCAN_END;
+		return 1;
+	case CHUNK_BAD:
+		state->result = SCAN_BAD;
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * Run the parser over the part of a body that a buffer holds.
+ *
+ * at		offset in the buffer where it goes on
+ * ret_end	offset behind the last byte that was taken; with SCAN_BAD, behind the one that is bad
+ *
+ * Returns an enum scan. Not static, so that the verifier looks at it once, by itself.
+ */
+__weak __noinline int scan_chunks(struct __sk_buff *skb, struct chunk *chunk, __u32 at,
+				  __u32 *ret_end)
+{
+	struct scan_state state = { .skb = skb, .chunk = chunk, .at = at, .result = SCAN_MORE };
+
+	if (!chunk || !ret_end)
+		return SCAN_BAD;
+	state.length = skb->len;
+	if (at > state.length)
+		return SCAN_BAD;
+	bpf_loop(state.length - at, scan_step, &state, 0);
+	/* A buffer too large for the loop was not looked at. */
+	if (state.result == SCAN_MORE && state.at < state.length)
+		state.result = SCAN_BAD;
+	*ret_end = state.at;
+	return state.result;
+}
+
+#endif
