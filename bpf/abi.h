@@ -12,7 +12,7 @@
 #include <linux/types.h>
 
 /* Version of all layouts in this file. */
-#define SLUICE_ABI 1
+#define SLUICE_ABI 2
 
 #define DIGEST_SIZE	16 /* BLAKE2b-128 of pepper and key */
 #define PEPPER_SIZE	32
@@ -42,6 +42,9 @@ struct gate {
 	__u32 head_limit;
 	/* 1: leave the Authorization line as it was; 0: swap it for the identity. */
 	__u32 keep_identity;
+	/* 1: pass trailers behind a chunked body, as far as RFC 9110 6.5.1 allows; 0: refuse them. */
+	__u32 pass_trailers;
+	__u32 reserved;
 };
 
 /* Key of `keys`. */
@@ -135,13 +138,67 @@ struct reply_template {
 };
 
 /*
- * A record of `handoff`: a connection whose answer the programs could not send without waking the
- * application. The relay sends it back as it is through its injector socket, as one datagram.
+ * What goes up to the relay, through the ring buffer `handoff`.
+ *
+ * The bytes of a connection are numbered from 0 where it begins to take the slow path, so that a
+ * relay sees whether it has them all.
  */
-struct handoff {
-	__u64 cookie; /* of the connection; HANDOFF_SINK: the sink itself, to make it one */
+enum handoff_kind {
+	HANDOFF_ANSWER, /* send INJECT_ANSWER: the programs could not without waking the application */
+	HANDOFF_BYTES, /* keep these, and send them as INJECT_BYTES */
+	HANDOFF_TURN,  /* an answer is out: bytes that waited for it can be judged */
+	HANDOFF_END,   /* send INJECT_END once nothing more has come for a while */
 };
-#define HANDOFF_SINK 0
+
+struct handoff {
+	__u64 cookie;	/* of the connection */
+	__u16 kind;	/* enum handoff_kind */
+	__u16 length;	/* of the bytes that follow */
+	__u32 number;	/* HANDOFF_BYTES: of the first; HANDOFF_END: struct conn's `turns` */
+	__u32 quiet_ms; /* HANDOFF_END: how long nothing must have come */
+	__u32 eaten;	/* HANDOFF_END: struct conn's */
+};
+
+/* Bytes behind a struct handoff: a record has room for one of these numbers of them. */
+#define HANDOFF_SMALL (128 - sizeof(struct handoff))
+#define HANDOFF_LARGE (4096 - sizeof(struct handoff))
+
+/*
+ * What comes back from the relay: a datagram through its injector, of bytes for INJECT_BYTES, and a
+ * struct injection behind them.
+ */
+enum injection_kind {
+	INJECT_SINK,	/* goes to the sink, to make it one */
+	INJECT_ANSWER,	/* the answer that is owed goes out */
+	INJECT_BYTES,	/* judge these */
+	INJECT_MORE,	/* all that was handed up is the begin of a head */
+	INJECT_RELEASE, /* all bytes handed up were judged: back to the fast path */
+	INJECT_END,	/* end the connection, unless more has come meanwhile */
+};
+
+struct injection {
+	__u64 cookie;
+	__u32 kind;   /* enum injection_kind */
+	__u32 number; /* of bytes handed up so far; INJECT_END: `turns`, as it came */
+	__u32 eaten;  /* INJECT_END: as it was told last */
+	__u32 force;  /* INJECT_END: whatever came meanwhile */
+};
+
+#define INJECT_BYTES_MAX 32768
+
+/* Value of `injected`, a single element: what became of the datagram sent last. */
+enum injected_result {
+	INJECTED_GONE,	/* the connection has ended, or nothing more of it is passed */
+	INJECTED_TAKEN, /* the first `number` bytes are dealt with */
+	INJECTED_MORE,	/* a head of at most `number` bytes goes on behind these */
+	INJECTED_WAIT,	/* an earlier answer is not out yet; HANDOFF_TURN follows, or try again */
+	INJECTED_DONE,
+};
+
+struct injected {
+	__u32 result; /* enum injected_result */
+	__u32 number; /* bytes; INJECTED_WAIT to INJECT_END: what `eaten` is now */
+};
 
 /* Index into `counters`, a per-CPU array of __u64. SLUICE_COUNTERS lists name and help of each. */
 #define SLUICE_COUNTERS(X)                                                                         \
@@ -160,6 +217,8 @@ struct handoff {
 	X(REFUSED_HEAD_TOO_LARGE, "refused_head_too_large", "431: the head is over its limit")     \
 	X(REFUSED_VERSION, "refused_version", "505: not HTTP/1.0 or HTTP/1.1")                     \
 	X(DISCARDED, "discarded", "buffers that could not be judged or answered")                  \
+	X(HANDED_UP, "handed_up", "buffers that took the slow path")                               \
+	X(ADMITTED_SLOW, "admitted_slow", "requests admitted on the slow path, of all admitted")   \
 	X(ANSWERS_PLAIN, "answers_plain",                                                          \
 	  "answers of the application that went out without headers")
 

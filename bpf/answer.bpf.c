@@ -11,6 +11,7 @@
 
 #include "core.h"
 #include "follow.bpf.h"
+#include "handoff.bpf.h"
 #include "maps.bpf.h"
 #include "reply.bpf.h"
 
@@ -36,11 +37,15 @@
 #define LOOK_STEP                                                                                  \
 	8 /* bytes looked at between two checks of where the window ends; response_plain() */
 
+/* Milliseconds without a byte after which a client has read its last answer, RFC 9112 9.6. */
+#define LINGER_MS 100
+
 /* One pass over a message. */
 struct walk {
 	struct sk_msg_md *msg;
 	struct conn *conn;
 	struct tcp_sock *tcp;
+	__u64 cookie;
 	__u32 offset; /* of the next byte to look at */
 	__u32 window; /* offset of msg->data within the message */
 	__u32 length; /* bytes of the window */
@@ -76,7 +81,6 @@ static __always_inline bool sent_by_kernel(void)
 static __always_inline int give_up(struct conn *conn)
 {
 	conn->closing = CLOSING_SENT;
-	conn->ingress = INGRESS_CLOSED;
 	count(COUNTER_DISCARDED);
 	return SK_DROP;
 }
@@ -87,29 +91,41 @@ static __always_inline int give_up(struct conn *conn)
  * One byte is left behind it. The kernel runs the program again for that byte, is refused, and hands
  * the socket an error: the application closes it, and the client gets the whole answer and then a
  * clean end-of-file. Nobody but the application can close its socket in that way.
+ *
+ * Where a client may still be sending, a socket that is closed resets the connection, and the client
+ * loses the answer. Then the relay ends it, when the client has fallen silent.
  */
-static __noinline int answer_and_close(struct sk_msg_md *msg, struct conn *conn,
-				       struct tcp_sock *tcp, __u32 at)
+static __noinline int answer_and_close(struct walk *walk, __u32 at)
 {
+	struct sk_msg_md *msg = walk->msg;
+	struct conn *conn = walk->conn;
 	const struct owed *owed = &conn->owed;
 	__u32 length = answer_length(owed->reply, owed->head_only);
+	bool at_once;
 
 	conn->closing = CLOSING_SENT;
-	if (!length || !fits(tcp, at + length))
+	conn->answering = 0;
+	if (!length || !fits(walk->tcp, at + length))
 		/* The application's own bytes are not lost for it. */
 		return at ? SK_PASS : SK_DROP;
-	if (resize(msg, at + length + 1))
+	at_once = !conn->linger || !tell_end(conn, walk->cookie, LINGER_MS);
+	if (resize(msg, at + length + at_once))
 		return SK_DROP;
 	if (!write_answer(msg, owed->reply, at, length, owed->reset_minute))
 		return SK_DROP;
-	bpf_msg_apply_bytes(msg, at + length);
+	conn->written = 1;
+	conn->egress_seq = walk->tcp->write_seq + at + length;
+	if (at_once)
+		bpf_msg_apply_bytes(msg, at + length);
 	return SK_PASS;
 }
 
 /* The answer takes the message's place, and the connection goes on. */
-static __noinline int answer_and_go_on(struct sk_msg_md *msg, struct conn *conn,
-				       struct tcp_sock *tcp)
+static __noinline int answer_and_go_on(struct walk *walk)
 {
+	struct sk_msg_md *msg = walk->msg;
+	struct conn *conn = walk->conn;
+	struct tcp_sock *tcp = walk->tcp;
 	const struct owed *owed = &conn->owed;
 	__u32 length = answer_length(owed->reply, owed->head_only);
 
@@ -122,6 +138,8 @@ static __noinline int answer_and_go_on(struct sk_msg_md *msg, struct conn *conn,
 		return give_up(conn);
 	conn->written = 1;
 	conn->egress_seq = tcp->write_seq + length;
+	conn->answering = 0;
+	tell_turn(conn, walk->cookie);
 	return SK_PASS;
 }
 
@@ -137,19 +155,15 @@ static __always_inline int break_connection(struct sk_msg_md *msg)
 }
 
 /* A refused buffer on its way out. It never leaves as it is: that would be the client's own bytes. */
-static __always_inline int replace_buffer(struct sk_msg_md *msg, struct conn *conn,
-					  struct tcp_sock *tcp)
+static __always_inline int replace_buffer(struct walk *walk)
 {
-	bool owed = conn->answering;
+	struct conn *conn = walk->conn;
 
-	conn->answering = 0;
 	if (conn->closing == CLOSING_SENT)
-		return break_connection(msg);
-	if (!owed)
+		return break_connection(walk->msg);
+	if (!conn->answering)
 		return give_up(conn);
-	if (conn->closing == CLOSING_DUE)
-		return answer_and_close(msg, conn, tcp, 0);
-	return answer_and_go_on(msg, conn, tcp);
+	return conn->closing == CLOSING_DUE ? answer_and_close(walk, 0) : answer_and_go_on(walk);
 }
 
 /*
@@ -241,9 +255,15 @@ static __always_inline long on_event(struct walk *walk)
 		return insert_headers(walk);
 	case RESPONSE_END:
 		conn->answer_due = 0;
+		tell_turn(conn, walk->cookie);
+		return 1;
+	case RESPONSE_SWITCHED:
+		/* Not where the request did not ask for it. */
+		conn->switched = conn->head.upgrade;
+		tell_turn(conn, walk->cookie);
+		conn->response.skip = ~0ULL;
 		return 1;
 	case RESPONSE_UNTIL_CLOSE:
-	case RESPONSE_SWITCHED:
 		conn->response.skip = ~0ULL;
 		return 1;
 	default:
@@ -309,56 +329,55 @@ static __always_inline int pass_some(struct sk_msg_md *msg, struct conn *conn, s
 }
 
 /* The application writes: follow its answer, and give it its headers. */
-static __always_inline int application_writes(struct sk_msg_md *msg, struct conn *conn,
-					      struct tcp_sock *tcp)
+static __always_inline int application_writes(struct walk *walk)
 {
+	struct sk_msg_md *msg = walk->msg;
+	struct conn *conn = walk->conn;
+	struct tcp_sock *tcp = walk->tcp;
 	__u32 again = follow_stream(conn, tcp->write_seq);
-	struct walk walk = { .msg = msg, .conn = conn, .tcp = tcp, .offset = again };
 	__u32 end;
 
 	if (conn->closing == CLOSING_SENT)
 		return SK_DROP;
 	/* It writes by itself, while an answer that ends the connection is on its way. */
-	if (conn->closing == CLOSING_DUE && conn->answering)
-		return answer_and_close(msg, conn, tcp, 0);
+	if (conn->closing == CLOSING_DUE)
+		return answer_and_close(walk, 0);
 	if (again >= msg->size)
 		return SK_PASS;
-	end = follow_answer(&walk);
-	if (walk.failed) /* it has grown by bytes that nobody wrote */
+	walk->offset = again;
+	end = follow_answer(walk);
+	if (walk->failed) /* it has grown by bytes that nobody wrote */
 		return give_up(conn);
-	if (walk.apply)
-		return pass_some(msg, conn, tcp, walk.apply);
+	if (walk->apply)
+		return pass_some(msg, conn, tcp, walk->apply);
 	/* An answer to no request that was counted does not go out. */
 	if (end < msg->size)
 		return end ? pass_some(msg, conn, tcp, end) : give_up(conn);
 	conn->egress_seq = tcp->write_seq + msg->size;
-	if (!conn->answer_due && conn->closing == CLOSING_DUE)
-		return answer_and_close(msg, conn, tcp, msg->size);
 	return SK_PASS;
 }
 
 SEC("sk_msg")
 int sluice_message(struct sk_msg_md *msg)
 {
+	struct walk walk = { .msg = msg };
 	struct bpf_sock *sk = msg->sk;
 	struct socket_mark *mark;
-	struct tcp_sock *tcp;
-	struct conn *conn;
 
 	/* What an earlier run over this message asked for sticks. */
 	bpf_msg_apply_bytes(msg, 0);
 	if (!sk)
 		return SK_DROP;
 	mark = bpf_sk_storage_get(&marks, sk, 0, 0);
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (!mark || !tcp)
+	walk.tcp = bpf_skc_to_tcp_sock(sk);
+	if (!mark || !walk.tcp)
 		return SK_DROP;
-	conn = bpf_map_lookup_elem(&conns, &mark->cookie);
+	walk.cookie = mark->cookie;
+	walk.conn = bpf_map_lookup_elem(&conns, &walk.cookie);
 	/* Its record is gone, so it was reset: nobody is left to read this. */
-	if (!conn)
+	if (!walk.conn)
 		return SK_DROP;
-	return sent_by_kernel() ? replace_buffer(msg, conn, tcp)
-				: application_writes(msg, conn, tcp);
+	return sent_by_kernel() ? replace_buffer(&walk) : application_writes(&walk);
 }
 
 /* Attached to the sockhash and copied into every socket; what it calls can be replaced. */

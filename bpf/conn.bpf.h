@@ -2,30 +2,40 @@
 /*
  * A connection's record: where it stands in the request it receives and in the answer it sends.
  *
- * Made when the socket is enrolled, removed when it closes. Between, the verdict and the message
- * program change it, both under the socket's lock, so that no field needs an atomic operation.
+ * Made when the socket is enrolled, removed when it closes. Between, three programs change it: the
+ * verdict and the message program under the socket's lock, and the injector's without. What keeps
+ * them apart is who has the turn:
+ *
+ * - What comes from the client is the verdict program's, or the injector's while `handed` says that
+ *   bytes are with the relay. All that the verdict program does then is to hand up more.
+ * - What goes to the client is the message program's while an answer is due or under way
+ *   (answer_due, answering). Only where none is, a request is judged, and the next answer's begin set.
+ * - `closing` only ever grows.
  */
 #ifndef SLUICE_CONN_BPF_H
 #define SLUICE_CONN_BPF_H
 
 #include "abi.h"
+#include "chunk.h"
 #include "decide.h"
 #include "response.h"
 
 /* What the next bytes from the client are. */
 enum ingress {
-	INGRESS_HEAD,	 /* a request head */
-	INGRESS_BODY,	 /* the rest of an admitted request's body: passed */
-	INGRESS_DISCARD, /* the rest of a refused request's body: eaten */
-	INGRESS_CLOSED,	 /* nothing that may be passed any more */
+	INGRESS_HEAD,	/* a request head */
+	INGRESS_BODY,	/* the rest of a request's body: eaten where it was refused, else passed */
+	INGRESS_CLOSED, /* nothing that may be passed any more */
 };
 
-/* How far an answer that ends the connection is. */
+/* How far the end of the connection is. */
 enum closing {
 	CLOSING_NOT,
-	CLOSING_DUE, /* it goes out in the place of the next buffer, or behind the answer that is due */
-	CLOSING_SENT, /* it is out: whatever else is written is refused, so that the socket gets closed */
+	CLOSING_DUE,  /* with the answer that is owed */
+	CLOSING_SENT, /* whatever else is written is refused, so that the socket gets closed */
 };
+
+/* `handed`: bytes are with the relay, and how many there were in all, in its lower half. */
+#define HANDED_UP (1ULL << 63)
 
 /* An answer of the gate's own. */
 struct owed {
@@ -34,21 +44,37 @@ struct owed {
 	__u32 reset_minute; /* since the epoch, where the answer names a time */
 };
 
+/* What is left of a request's body. */
+struct body {
+	__u64 left; /* bytes; in chunks of a refused request, those that may still come */
+	struct chunk chunk;
+	__u32 chunked;
+	__u32 refused;
+};
+
 struct conn {
 	struct gate gate; /* as it was when the connection was made */
 
 	/* From the client. */
-	__u64 ingress_left; /* bytes of body still to come, in INGRESS_BODY and INGRESS_DISCARD */
-	__u8 ingress;	    /* enum ingress */
+	__u64 handed; /* see HANDED_UP */
+	__u32 judged; /* of those that were handed up */
+	__u32 turns;  /* requests judged so far */
+	__u32 eaten;  /* bytes of which none was passed */
+	__u32 begun;  /* `handed`, when what the relay had was the begin of a head */
+	__u8 ingress; /* enum ingress */
+	__u8 held;    /* times the client's FIN was kept back */
+	__u8 reserved[6];
+	struct body body;
 
 	/* To the client. */
 	__u8 answer_due; /* the application owes an answer to an admitted request */
 	__u8 written;	 /* egress_seq is valid */
 	__u8 closing;	 /* enum closing */
 	__u8 answering;	 /* a refused buffer is on its way out, `owed` takes its place */
-	__u8 held;	 /* times the client's FIN was kept back meanwhile */
-	__u8 reserved[2];
-	struct owed owed; /* to be sent now, behind a refused body, or to end the connection */
+	__u8 linger;	 /* an answer that ends the connection leaves the client time to read it */
+	__u8 switched;	 /* the application has answered 101: not HTTP any more, RFC 9110 7.8 */
+	__u8 reserved2[2];
+	struct owed owed; /* to be sent now, or to end the connection */
 	__u32 egress_seq; /* TCP sequence number up to which answers were looked at */
 	__u32 remaining;  /* for the headers of the answer that is due */
 	__u64 reset_ms;	  /* likewise, milliseconds since the epoch */

@@ -22,7 +22,7 @@ static __always_inline void follow_unseen(struct conn *conn, __u64 bytes)
 	struct response *response = &conn->response;
 
 	if (!conn->answer_due) {
-		conn->ingress = INGRESS_CLOSED;
+		conn->closing = CLOSING_SENT;
 		return;
 	}
 	if (bytes < response->skip) {
@@ -62,12 +62,42 @@ static __always_inline __u32 follow_stream(struct conn *conn, __u32 write_seq)
 }
 
 /*
- * True while the application owes an answer, or has not yet written all of it. The kernel asks the
- * message program nothing until it has: a buffer sent back out would leave as it is.
+ * Whether the kernel has not taken all of an answer yet. Until it has, it asks the message program
+ * nothing: a buffer sent back out would leave as it is.
  */
-static __always_inline bool answer_running(struct conn *conn, struct tcp_sock *tcp)
+static __always_inline bool is_unread(const struct conn *conn, const struct tcp_sock *tcp)
 {
-	return follow_stream(conn, tcp->write_seq) || conn->answer_due;
+	return conn->written && (__s32)(conn->egress_seq - tcp->write_seq) > 0;
+}
+
+/* Who may change what the record says of the answers (conn.bpf.h). */
+enum turn {
+	TURN_INGRESS, /* no answer is due or under way: the next request can be judged */
+	TURN_EGRESS,  /* one is */
+	TURN_LOST,    /* the application has written what nobody asked for */
+};
+
+/*
+ * Asked without the socket's lock, too. So all that it changes is what no program does any more:
+ * the end of a body that the kernel took without asking.
+ */
+static __always_inline enum turn whose_turn(struct conn *conn, const struct tcp_sock *tcp)
+{
+	struct response *response = &conn->response;
+	__u32 write_seq = tcp->write_seq, unseen = write_seq - conn->egress_seq;
+
+	if (conn->answering || is_unread(conn, tcp))
+		return TURN_EGRESS;
+	if (!conn->written || !unseen)
+		return conn->answer_due ? TURN_EGRESS : TURN_INGRESS;
+	if (!conn->answer_due)
+		return TURN_LOST;
+	if (unseen != response->skip || response->state != RESPONSE_IN_BODY)
+		return TURN_EGRESS;
+	conn->egress_seq = write_seq;
+	response_skipped(response);
+	conn->answer_due = 0;
+	return TURN_INGRESS;
 }
 
 #endif

@@ -33,6 +33,9 @@ const volatile __u32 max_connections = 1;
 /* Times a client's FIN is kept back, each twice as long as the one before: six seconds in all. */
 #define HELD_MAX 5
 
+/* Bytes of a connection that wait to be judged, above which no more are let in. */
+#define AHEAD_MAX 65536
+
 /* What a record is when its connection is made: zero. */
 static const struct conn fresh_conn;
 
@@ -222,10 +225,23 @@ out_refuse:
 	return GUARD_DROP;
 }
 
+/* Whether bytes of the connection may still turn into a request, or into an answer of the gate's. */
+static __always_inline bool is_undecided(const struct conn *conn, struct tcp_sock *tcp)
+{
+	struct sock *sk = (struct sock *)tcp;
+
+	if (conn->answering || sk->sk_receive_queue.qlen || sk->sk_backlog.len)
+		return true;
+	return conn->handed & HANDED_UP && (__u32)conn->handed != conn->begun;
+}
+
 /*
- * A packet for an enrolled connection. The end of the client's stream makes the application close,
- * and would take along an answer of the gate's that is on its way or, before the application's
- * accept(), still to be decided on. Kept back, it is sent again a moment later.
+ * A packet for an enrolled connection.
+ *
+ * The end of the client's stream makes the application close, and would take along an answer of the
+ * gate's that is on its way, or bytes that are still to be judged. Kept back, it is sent again a
+ * moment later. So is what comes from a client far ahead of its answers, which is all that bounds
+ * the bytes that the relay keeps for a connection.
  */
 static __always_inline int guard_enrolled(struct __sk_buff *skb, struct tcp_sock *tcp,
 					  const struct socket_mark *mark)
@@ -233,12 +249,15 @@ static __always_inline int guard_enrolled(struct __sk_buff *skb, struct tcp_sock
 	struct conn *conn = bpf_map_lookup_elem(&conns, &mark->cookie);
 	struct packet packet;
 
-	if (!conn || conn->held >= HELD_MAX)
-		return GUARD_PASS;
-	if (!conn->answering && !((struct sock *)tcp)->sk_receive_queue.qlen)
+	if (!conn || !is_undecided(conn, tcp))
 		return GUARD_PASS;
 	packet = read_packet(skb);
-	if (!packet.fin || packet.payload)
+	if (packet.payload) {
+		if (!(conn->handed & HANDED_UP))
+			return GUARD_PASS;
+		return (__u32)conn->handed - conn->judged > AHEAD_MAX ? GUARD_DROP : GUARD_PASS;
+	}
+	if (!packet.fin || conn->held >= HELD_MAX)
 		return GUARD_PASS;
 	conn->held++;
 	return GUARD_DROP;

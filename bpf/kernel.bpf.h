@@ -46,6 +46,9 @@ struct sk_buff_head {
 struct sock {
 	struct sock_common __sk_common;
 	struct sk_buff_head sk_receive_queue; /* what no verdict was asked for yet */
+	struct {
+		int len; /* bytes */
+	} sk_backlog;	 /* what TCP has not seen yet */
 	struct socket_wq *sk_wq;
 	int sk_wmem_queued; /* bytes */
 	int sk_sndbuf;	    /* bytes */

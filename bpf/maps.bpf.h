@@ -97,8 +97,17 @@ struct {
 /* To the relay: struct handoff. It outlives whoever reads it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 256 * 1024);
+	__uint(max_entries, 4 * 1024 * 1024);
 } handoff SEC(".maps") __weak;
+
+/* To the relay: what became of its last datagram. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct injected);
+} injected SEC(".maps") __weak;
 
 /* What the gate knows of a socket, where only the socket is at hand. */
 struct {

@@ -84,6 +84,14 @@ int loop_set_timer(const struct loop_source *timer, uint64_t delay_ms, uint64_t 
 	return timerfd_settime(timer->fd, 0, &when, NULL) ? -errno : 0;
 }
 
+int loop_set_timer_at(const struct loop_source *timer, uint64_t when_us)
+{
+	struct itimerspec when = { .it_value = { .tv_sec = when_us / 1000000,
+						 .tv_nsec = when_us % 1000000 * 1000 + 1 } };
+
+	return timerfd_settime(timer->fd, TFD_TIMER_ABSTIME, &when, NULL) ? -errno : 0;
+}
+
 int loop_stop_timer(const struct loop_source *timer)
 {
 	return timerfd_settime(timer->fd, 0, &(struct itimerspec){ 0 }, NULL) ? -errno : 0;

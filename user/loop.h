@@ -52,6 +52,9 @@ int loop_add_timer(struct loop *loop, struct loop_source *ret_source, loop_callb
 int loop_set_timer(const struct loop_source *timer, uint64_t delay_ms, uint64_t period_ms);
 int loop_stop_timer(const struct loop_source *timer);
 
+/* Call back once at when_us microseconds of CLOCK_MONOTONIC, at once where that is over. */
+int loop_set_timer_at(const struct loop_source *timer, uint64_t when_us);
+
 /*
  * Block SIGINT, SIGTERM and SIGHUP, which a terminal sends that is closed, and call callback when
  * one of them comes.

@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,9 +22,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "../bpf/abi.h"
+#include "../bpf/conn.bpf.h"
 #include "log.h"
 #include "loop.h"
+#include "streams.h"
 
 /* Milliseconds that the kernel may take to find out that nothing can be sent on the sink. */
 #define SINK_TIMEOUT_MS 2000
@@ -30,20 +33,31 @@
 #define CONNECT_TIMEOUT_MS 1000
 /* The folder whose lock is standard input; one that is made in it asks the relay to end. */
 #define LOCK_PATH "/proc/self/fd/0"
-/* Records sent with one system call. */
+/* Answers sent with one system call. */
 #define BATCH 64
+/* Records taken before what follows from them is done. */
+#define ROUND 1024
+/* Room for what the kernel has not dealt with yet: bytes for connections that do not read. */
+#define INJECTOR_BUFFER (STREAM_BYTES_MAX / 2)
 
 struct relay {
 	struct loop loop;
 	struct loop_source records;
 	struct loop_source folder;
+	struct loop_source timer;
 	const char *pin_folder;
 	struct ring_buffer *handoff;
-	int injector[2]; /* 0 is written to; 1 is in the map */
-	int sink[2];	 /* 0 is in the map; 1 is its peer */
-	struct handoff batch[BATCH];
-	unsigned count; /* of records in batch */
+	struct injected *injected; /* the map's element */
+	int injector[2];	   /* 0 is written to; 1 is in the map */
+	int sink[2];		   /* 0 is in the map; 1 is its peer */
+	struct injection batch[BATCH];
+	unsigned count; /* of injections in batch */
+	unsigned taken; /* records in this round */
+	struct streams streams;
 };
+
+/* What goes before an injection that has no bytes. */
+static const char padding;
 
 static int open_pin(const struct relay *relay, const char *name)
 {
@@ -125,6 +139,14 @@ static bool loopback_is_up(void)
 	return up;
 }
 
+static uint64_t monotonic_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
+}
+
 /*
  * Send what was gathered down the injector, a datagram each. A datagram fails where its connection
  * has ended; those behind it are still sent.
@@ -132,14 +154,15 @@ static bool loopback_is_up(void)
 static void flush(struct relay *relay)
 {
 	struct mmsghdr messages[BATCH] = {};
-	struct iovec pieces[BATCH];
+	struct iovec pieces[BATCH][2];
 	unsigned sent = 0;
 	int n;
 
 	for (unsigned i = 0; i < relay->count; i++) {
-		pieces[i] = (struct iovec){ &relay->batch[i], sizeof(relay->batch[i]) };
-		messages[i].msg_hdr.msg_iov = &pieces[i];
-		messages[i].msg_hdr.msg_iovlen = 1;
+		pieces[i][0] = (struct iovec){ (void *)&padding, sizeof(padding) };
+		pieces[i][1] = (struct iovec){ &relay->batch[i], sizeof(relay->batch[i]) };
+		messages[i].msg_hdr.msg_iov = pieces[i];
+		messages[i].msg_hdr.msg_iovlen = 2;
 	}
 	while (sent < relay->count) {
 		n = sendmmsg(relay->injector[0], messages + sent, relay->count - sent, 0);
@@ -148,24 +171,86 @@ static void flush(struct relay *relay)
 	relay->count = 0;
 }
 
-static int on_record(void *data, void *record, size_t size)
+static void gather(struct relay *relay, enum injection_kind kind, uint64_t cookie)
 {
-	struct relay *relay = data;
-
-	if (size < sizeof(struct handoff))
-		return 0;
-	relay->batch[relay->count++] = *(struct handoff *)record;
+	relay->batch[relay->count++] = (struct injection){ .cookie = cookie, .kind = kind };
 	if (relay->count == BATCH)
 		flush(relay);
+}
+
+/* The program behind the injector has run when the datagram is sent. */
+static int inject(void *data, const struct injection *injection, const void *bytes, size_t length,
+		  struct injected *ret_injected)
+{
+	struct relay *relay = data;
+	struct iovec pieces[2] = { { (void *)&padding, sizeof(padding) },
+				   { (void *)injection, sizeof(*injection) } };
+	const struct msghdr message = { .msg_iov = pieces, .msg_iovlen = 2 };
+
+	if (bytes)
+		pieces[0] = (struct iovec){ (void *)bytes, length };
+	*relay->injected = (struct injected){ .result = INJECTED_GONE };
+	if (sendmsg(relay->injector[0], &message, MSG_DONTWAIT) < 0)
+		return -errno;
+	*ret_injected = *(volatile struct injected *)relay->injected;
 	return 0;
+}
+
+/* Returns nonzero where there is enough to do before more is taken. */
+static int on_record(void *data, void *bytes, size_t size)
+{
+	const struct handoff *record = bytes;
+	struct relay *relay = data;
+
+	if (size < sizeof(*record) || record->length > size - sizeof(*record))
+		return 0;
+	if (record->kind == HANDOFF_ANSWER)
+		gather(relay, INJECT_ANSWER, record->cookie);
+	else
+		streams_take(&relay->streams, record, monotonic_us());
+	return ++relay->taken >= ROUND ? -EINTR : 0;
+}
+
+static void run_streams(void *data)
+{
+	struct relay *relay = data;
+	uint64_t next = streams_run(&relay->streams, monotonic_us());
+
+	if (next == UINT64_MAX)
+		loop_stop_timer(&relay->timer);
+	else
+		loop_set_timer_at(&relay->timer, next);
 }
 
 static void on_records(void *data)
 {
 	struct relay *relay = data;
+	int r;
 
-	ring_buffer__consume(relay->handoff);
-	flush(relay);
+	do {
+		relay->taken = 0;
+		r = ring_buffer__consume(relay->handoff);
+		flush(relay);
+		run_streams(relay);
+	} while (r == -EINTR);
+}
+
+/* Connections whose bytes another relay had, that is gone: what became of them is not known. */
+static int end_orphans(struct relay *relay)
+{
+	int fd = open_pin(relay, "conns");
+	__u64 cookie, *last = NULL;
+	struct conn conn;
+
+	if (fd < 0)
+		return fd;
+	while (!bpf_map_get_next_key(fd, last, &cookie)) {
+		last = &cookie;
+		if (!bpf_map_lookup_elem(fd, &cookie, &conn) && conn.handed & HANDED_UP)
+			streams_end_unknown(&relay->streams, cookie, monotonic_us());
+	}
+	close(fd);
+	return 0;
 }
 
 /* Something was unpinned, and without its maps the gate is down; or another relay is to take over. */
@@ -196,7 +281,7 @@ static int break_sink(struct relay *relay)
 
 	if (shutdown(relay->sink[0], SHUT_WR))
 		return -errno;
-	relay->batch[relay->count++] = (struct handoff){ .cookie = HANDOFF_SINK };
+	gather(relay, INJECT_SINK, 0);
 	flush(relay);
 	/* Only POLLERR can come, which need not be asked for. */
 	if (poll(&broken, 1, SINK_TIMEOUT_MS) != 1)
@@ -208,9 +293,11 @@ static int break_sink(struct relay *relay)
 
 static int open_sockets(struct relay *relay)
 {
+	const int size = INJECTOR_BUFFER;
 	int r;
 
-	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, relay->injector))
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, relay->injector) ||
+	    setsockopt(relay->injector[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
 		return -errno;
 	r = loopback_is_up() ? tcp_pair(relay->sink) : -ENETDOWN;
 	if (!r)
@@ -230,9 +317,26 @@ static int open_records(struct relay *relay)
 	relay->handoff = ring_buffer__new(fd, on_record, relay, NULL);
 	r = relay->handoff ? 0 : -errno;
 	close(fd);
+	if (!r)
+		r = loop_add_timer(&relay->loop, &relay->timer, run_streams, relay);
 	return r ? r
 		 : loop_add_descriptor(&relay->loop, &relay->records,
 				       ring_buffer__epoll_fd(relay->handoff), on_records, relay);
+}
+
+static int map_injected(struct relay *relay)
+{
+	int fd = open_pin(relay, "injected");
+	void *element;
+
+	if (fd < 0)
+		return fd;
+	element = mmap(NULL, sizeof(*relay->injected), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (element == MAP_FAILED)
+		return -errno;
+	relay->injected = element;
+	return 0;
 }
 
 static int watch_folder(struct relay *relay)
@@ -285,7 +389,8 @@ int relay_run(const char *pin_folder)
 	struct relay relay = { .loop.epoll_fd = -1,
 			       .pin_folder = path,
 			       .records = LOOP_SOURCE_NONE,
-			       .folder = LOOP_SOURCE_NONE };
+			       .folder = LOOP_SOURCE_NONE,
+			       .timer = LOOP_SOURCE_NONE };
 	int r;
 
 	if (!relay_holds_lock(pin_folder, STDIN_FILENO)) {
@@ -297,6 +402,9 @@ int relay_run(const char *pin_folder)
 		r = loop_open(&relay.loop);
 	if (!r)
 		r = watch_folder(&relay);
+	streams_init(&relay.streams, inject, &relay);
+	if (!r)
+		r = map_injected(&relay);
 	if (!r)
 		r = open_sockets(&relay);
 	if (!r)
@@ -305,11 +413,15 @@ int relay_run(const char *pin_folder)
 	if (!r) {
 		/* What came before there was a relay, and before it watched. */
 		on_records(&relay);
+		end_orphans(&relay);
+		run_streams(&relay);
 		on_folder(&relay);
 		r = loop_run(&relay.loop);
 	}
 	loop_remove(&relay.loop, &relay.records);
 	loop_remove(&relay.loop, &relay.folder);
+	loop_remove(&relay.loop, &relay.timer);
+	streams_clear(&relay.streams);
 	loop_close(&relay.loop);
 	ring_buffer__free(relay.handoff);
 	return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The relay: a process of its own that sends a buffer back in for each that the gate ate
- * (bpf/quiet.bpf.h), so that a refused request is answered without waking the application.
+ * (bpf/handoff.bpf.h), so that a refused request is answered without waking the application.
  *
  * It belongs to the gate rather than to the daemon, which starts it: it goes on while the daemon is
  * dead or stopped, and ends when the gate is taken down. It knows no keys and keeps nothing. While

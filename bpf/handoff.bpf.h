@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * To the relay (user/relay.c): bytes that cannot be judged yet, and what is to be done behind the
+ * application's back.
+ *
+ * After a verdict the kernel wakes whoever waits for the socket, although nothing is there to read.
+ * One that polls looks, and goes on waiting: lost time. One that sleeps in recv() on a blocking
+ * socket is told EAGAIN, which servers that use threads take for the end: they close, and may take
+ * the answer with them. The one verdict that wakes nobody is a redirect that fails. So a buffer that
+ * the application is not to see is redirected to the sink, a socket that nothing can be sent on, and
+ * the relay sends another in its place. Where there is no relay, the application is woken.
+ */
+#ifndef SLUICE_HANDOFF_BPF_H
+#define SLUICE_HANDOFF_BPF_H
+
+#include "conn.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+
+/* Bytes in the ring buffer beyond which the relay is taken for stopped, where it is not needed. */
+#define RELAY_BACKLOG 16384
+
+/* --- eating a buffer --------------------------------------------------------------------------- */
+
+/*
+ * Whether this buffer can and should be eaten in silence: somebody sleeps in recv() on the socket or
+ * polls it, and this is the last buffer of its queue. A redirect that fails ends the kernel's round
+ * through the queue, and what is behind would lie there unjudged until more arrives. The socket is
+ * locked, so that nobody begins to sleep meanwhile.
+ */
+static __always_inline bool should_be_quiet(struct tcp_sock *tcp)
+{
+	struct sock *sk = (struct sock *)tcp;
+	struct list_head *head = &sk->sk_wq->wait.head;
+
+	return !sk->sk_receive_queue.qlen && head->next != head;
+}
+
+static __always_inline bool sink_takes(struct __sk_buff *skb)
+{
+	__u64 zero = 0;
+
+	return bpf_sk_redirect_hash(skb, &sink, &zero, 0) == SK_PASS;
+}
+
+/* The verdict that eats a buffer. */
+static __always_inline int eat(struct __sk_buff *skb, struct tcp_sock *tcp)
+{
+	return should_be_quiet(tcp) && sink_takes(skb) ? SK_PASS : SK_DROP;
+}
+
+/* --- records ----------------------------------------------------------------------------------- */
+
+/*
+ * Tell the relay something that goes without bytes. Returns false where it could not be told.
+ *
+ * backlog	bytes that may be in the ring buffer already
+ */
+static __always_inline bool tell_relay(const struct handoff *record, __u64 backlog)
+{
+	return bpf_ringbuf_query(&handoff, BPF_RB_AVAIL_DATA) <= backlog &&
+	       !bpf_ringbuf_output(&handoff, (void *)record, sizeof(*record), 0);
+}
+
+/* End the connection once nothing has come for quiet_ms milliseconds. */
+static __always_inline bool tell_end(const struct conn *conn, __u64 cookie, __u32 quiet_ms)
+{
+	const struct handoff record = {
+		.cookie = cookie,
+		.kind = HANDOFF_END,
+		.number = conn->turns,
+		.quiet_ms = quiet_ms,
+		.eaten = conn->eaten,
+	};
+
+	return tell_relay(&record, ~0ULL);
+}
+
+/* The answer is out: what had to wait for it can be judged. The relay tries by itself, too. */
+static __always_inline void tell_turn(const struct conn *conn, __u64 cookie)
+{
+	const struct handoff record = { .cookie = cookie, .kind = HANDOFF_TURN };
+
+	if (conn->handed & HANDED_UP)
+		tell_relay(&record, ~0ULL);
+}
+
+#endif

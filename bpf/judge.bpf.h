@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The judgement of what comes from a client: the same for a buffer as TCP delivers it (gate.bpf.c)
+ * and for bytes that the relay had kept (inject.bpf.c).
+ */
+#ifndef SLUICE_JUDGE_BPF_H
+#define SLUICE_JUDGE_BPF_H
+
+#include "decide.h"
+#include "follow.bpf.h"
+#include "identity.bpf.h"
+#include "maps.bpf.h"
+#include "read.bpf.h"
+#include "scan.bpf.h"
+
+/* A refused request's body is eaten up to here; beyond, closing costs less than reading on. */
+#define DISCARD_MAX (1024 * 1024)
+/* Milliseconds without a byte after which such a body is taken for one that never comes. */
+#define DISCARD_QUIET_MS 10000
+
+#define EMPTY_LINE 2 /* bytes that may come before a head */
+#define TOO_LARGE  1 /* byte behind the largest head, which tells it from a larger one */
+
+/* What is to be done with the bytes that were judged. */
+enum step {
+	STEP_PASS,   /* to the application */
+	STEP_EAT,    /* they end here */
+	STEP_ANSWER, /* likewise, and what is owed goes to the client */
+	STEP_END,    /* likewise, and the connection ends without an answer */
+	/* They were not judged, and nothing has changed: */
+	STEP_MORE, /* a head goes on behind them */
+	STEP_WAIT, /* an earlier answer is not out yet */
+	STEP_PART, /* more than can be judged at once, where it must be all or none */
+};
+
+/* Bytes under judgement: all of an skb's. */
+struct judgement {
+	struct __sk_buff *skb;
+	struct conn *conn;
+	struct tcp_sock *tcp; /* the connection's */
+	__u64 cookie;
+	__u32 taken; /* bytes that were judged; as many as there are, where whole */
+	__u32 whole; /* a part of the bytes cannot be dealt with for itself */
+	__u32 extent; /* enum scan: the body goes on behind these bytes, ends with `taken`, or is bad */
+	struct decision decision;
+};
+
+/* --- bodies ---------------------------------------------------------------------------------- */
+
+/*
+ * See how far a body reaches from offset at on, and set judged->taken and judged->extent. Counts off
+ * in body what it takes: where the bytes may yet be left for later, it is to be a copy.
+ */
+static __noinline void measure(struct judgement *judged, struct body *body, __u32 at)
+{
+	__u32 length = judged->skb->len, end = length;
+
+	judged->taken = length;
+	if (body->chunked) {
+		judged->extent = scan_chunks(judged->skb, &body->chunk, at, &end);
+		judged->taken = end;
+		return;
+	}
+	if (body->left > length - at) {
+		body->left -= length - at;
+		judged->extent = SCAN_MORE;
+		return;
+	}
+	judged->taken = at + body->left;
+	body->left = 0;
+	judged->extent = SCAN_END;
+}
+
+/* Whether there are bytes behind what can be judged, and they cannot be left for later. */
+static __always_inline bool is_part(const struct judgement *judged)
+{
+	return judged->whole && judged->taken < judged->skb->len;
+}
+
+/* --- refusals -------------------------------------------------------------------------------- */
+
+/* Note what is owed to the client. */
+static __always_inline void owe(struct judgement *judged, enum reply_connection connection)
+{
+	const struct decision *decision = &judged->decision;
+	struct owed *owed = &judged->conn->owed;
+
+	owed->reply = decision->reply * REPLY_CONNECTIONS + connection;
+	owed->head_only = judged->conn->head.is_head_method;
+	owed->reset_minute = decision->reset_ms / LIMIT_MINUTE_MS;
+	count(COUNTER_REFUSED_NO_KEY + (decision->reply - REPLY_NO_KEY));
+}
+
+/*
+ * Answer, and end the connection.
+ *
+ * linger	more of what is not read any more may be under way
+ */
+static __noinline enum step refuse_and_close(struct judgement *judged, bool linger)
+{
+	struct conn *conn = judged->conn;
+
+	owe(judged, REPLY_CLOSE);
+	conn->ingress = INGRESS_CLOSED;
+	conn->closing = CLOSING_DUE;
+	conn->linger = linger;
+	judged->taken = judged->skb->len;
+	return STEP_ANSWER;
+}
+
+static __noinline enum step refuse_as_bad(struct judgement *judged)
+{
+	decide_refuse(&judged->decision, REPLY_BAD_REQUEST);
+	return refuse_and_close(judged, true);
+}
+
+/* The gate itself is at fault, or nothing can be said any more: neither pass nor answer. */
+static __noinline enum step end(struct judgement *judged)
+{
+	judged->conn->ingress = INGRESS_CLOSED;
+	judged->conn->closing = CLOSING_SENT;
+	judged->taken = judged->skb->len;
+	count(COUNTER_DISCARDED);
+	return STEP_END;
+}
+
+/* Refuse a request, eat its body, and go on with the connection. */
+static __noinline enum step refuse(struct judgement *judged)
+{
+	struct conn *conn = judged->conn;
+	struct body *body = &conn->body;
+	bool goes_on = judged->extent == SCAN_MORE;
+
+	if (!conn->head.persistent || (goes_on && !body->chunked && body->left > DISCARD_MAX))
+		return refuse_and_close(judged, goes_on);
+	owe(judged, conn->head.minor ? REPLY_IMPLICIT : REPLY_KEEP_ALIVE);
+	if (body->chunked)
+		body->left = DISCARD_MAX;
+	body->refused = true;
+	conn->ingress = goes_on ? INGRESS_BODY : INGRESS_HEAD;
+	return STEP_ANSWER;
+}
+
+/* --- requests -------------------------------------------------------------------------------- */
+
+static __always_inline bool unable(struct decision *decision)
+{
+	decision->busy = true;
+	return false;
+}
+
+/* Judge the credential and count the request. Returns whether it is admitted. */
+static __noinline bool judge_key(struct judgement *judged)
+{
+	const struct http_span *credential = &judged->conn->head.credential;
+	struct decision *decision = &judged->decision;
+	struct grant *grant = &judged->conn->grant;
+	__u32 zero = 0, length = credential->length;
+	const struct settings *set = bpf_map_lookup_elem(&settings, &zero);
+	struct key_digest digest;
+	struct token token = {};
+	__u64 now_ms;
+
+	if (!set)
+		return unable(decision);
+	if (length - 1 >= sizeof(token.text) - 1)
+		return decide_refuse(decision, REPLY_INVALID_KEY);
+	if (bpf_skb_load_bytes(judged->skb, credential->at, token.text, length))
+		return unable(decision);
+	if (!decide_token(&token, length, set, &digest, decision))
+		return false;
+	now_ms = realtime_ms(set);
+	if (!decide_key(bpf_map_lookup_elem(&keys, &digest), &digest, now_ms, grant, decision))
+		return false;
+	return decide_usage(bpf_map_lookup_elem(&usage, &grant->slot), grant, now_ms, decision);
+}
+
+/* Counted, and passed with what the application may see. */
+static __noinline enum step admit(struct judgement *judged)
+{
+	struct conn *conn = judged->conn;
+
+	if (write_identity(judged->skb, conn))
+		return end(judged);
+	conn->ingress = judged->extent == SCAN_MORE ? INGRESS_BODY : INGRESS_HEAD;
+	conn->remaining = judged->decision.remaining;
+	conn->reset_ms = judged->decision.reset_ms;
+	response_begin(&conn->response, conn->head.is_head_method);
+	conn->answer_due = 1;
+	count(COUNTER_ADMITTED);
+	return STEP_PASS;
+}
+
+/* The bytes begin with a request head. */
+static __noinline enum step judge_request(struct judgement *judged)
+{
+	struct __sk_buff *skb = judged->skb;
+	struct conn *conn = judged->conn;
+	struct http_head *head = &conn->head;
+	struct decision *decision = &judged->decision;
+	__u32 head_max = conn->gate.head_limit + EMPTY_LINE + TOO_LARGE;
+	enum turn turn = whose_turn(conn, judged->tcp);
+	enum http_result result;
+	struct body *body = &conn->body; /* nothing is left of the one before */
+	bool has_key;
+
+	if (turn == TURN_LOST)
+		return end(judged);
+	if (turn == TURN_EGRESS)
+		return STEP_WAIT;
+	if (bpf_skb_pull_data(skb, skb->len < head_max ? skb->len : head_max))
+		return end(judged);
+	http_head_begin(head, conn->gate.head_limit);
+	result = read_head(skb, head);
+	if (result == HTTP_MORE)
+		return STEP_MORE;
+	has_key = decide_head(result, head, decision);
+	if (result != HTTP_DONE)
+		return refuse_and_close(judged, true);
+	body->left = head->content_length;
+	body->chunked = head->chunked;
+	body->refused = false;
+	chunk_begin(&body->chunk, conn->gate.pass_trailers);
+	measure(judged, body, head->length);
+	if (judged->extent == SCAN_BAD)
+		return refuse_as_bad(judged);
+	if (is_part(judged))
+		return STEP_PART;
+	conn->turns++;
+	if (has_key && judge_key(judged))
+		return admit(judged);
+	return decision->busy ? end(judged) : refuse(judged);
+}
+
+/* --- what follows a head --------------------------------------------------------------------- */
+
+/*
+ * A body that is not one. The application waits for its rest, and may have begun to answer: then
+ * there is nothing left to say.
+ */
+static __noinline enum step judge_bad_body(struct judgement *judged)
+{
+	struct conn *conn = judged->conn;
+	bool begun = conn->answer_due && conn->response.state != RESPONSE_IN_STATUS;
+
+	if (conn->body.refused || conn->answering || begun ||
+	    (conn->written && conn->egress_seq != judged->tcp->write_seq))
+		return end(judged);
+	return refuse_as_bad(judged);
+}
+
+/* More of a body. */
+static __noinline enum step judge_body(struct judgement *judged)
+{
+	struct conn *conn = judged->conn;
+	struct body body = conn->body;
+
+	measure(judged, &body, 0);
+	if (judged->extent == SCAN_BAD)
+		return judge_bad_body(judged);
+	if (is_part(judged))
+		return STEP_PART;
+	if (body.refused && body.chunked) {
+		if (judged->taken > body.left)
+			return end(judged);
+		body.left -= judged->taken;
+	}
+	conn->body = body;
+	if (judged->extent == SCAN_END)
+		conn->ingress = INGRESS_HEAD;
+	return body.refused ? STEP_EAT : STEP_PASS;
+}
+
+/* Judge bytes from the client. */
+static __always_inline enum step judge(struct judgement *judged)
+{
+	struct conn *conn = judged->conn;
+
+	judged->taken = judged->skb->len;
+	if (conn->closing || conn->ingress == INGRESS_CLOSED)
+		return STEP_EAT;
+	if (conn->switched)
+		return STEP_PASS;
+	return conn->ingress == INGRESS_BODY ? judge_body(judged) : judge_request(judged);
+}
+
+#endif

@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <search.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "../bpf/http.h"
+#include "streams.h"
+
+/* Microseconds until the next try of what the kernel could not do yet: doubled up to the second. */
+#define PAUSE_MIN_US 20
+#define PAUSE_MAX_US 1000000
+/* A client that goes on sending gets so many times the quiet that is waited for. */
+#define QUIET_TIMES 50
+
+#define NOT_DUE SIZE_MAX
+
+struct stream {
+	uint64_t cookie;
+	struct stream *next_fresh;
+	bool fresh;
+
+	/* Bytes that were handed up and not yet judged. */
+	uint8_t *bytes;
+	size_t start;
+	size_t length;
+	size_t size;
+	uint32_t received; /* handed up so far */
+	bool up;	   /* the connection was not given back to the fast path */
+
+	/* A head that goes on behind them. */
+	bool in_head;
+	struct http_head head;
+	size_t looked; /* bytes of it that were read */
+	uint64_t head_until_us;
+
+	uint64_t retry_us; /* UINT64_MAX: when the kernel says so */
+	uint64_t pause_us;
+
+	/* The connection is to be ended when nothing has come since. */
+	bool ending;
+	bool forced;
+	uint32_t turns;
+	uint32_t eaten;
+	uint64_t quiet_us;
+	uint64_t end_us;
+	uint64_t end_until_us; /* whatever comes */
+
+	uint64_t due_us; /* the earliest of all these */
+	size_t due_at;	 /* place in the heap */
+};
+
+/* --- what is due: a binary heap --------------------------------------------------------------- */
+
+static void put(struct streams *streams, size_t at, struct stream *stream)
+{
+	streams->due[at] = stream;
+	stream->due_at = at;
+}
+
+static void sift(struct streams *streams, size_t at, struct stream *stream)
+{
+	while (at && streams->due[(at - 1) / 2]->due_us > stream->due_us) {
+		put(streams, at, streams->due[(at - 1) / 2]);
+		at = (at - 1) / 2;
+	}
+	for (;;) {
+		size_t child = 2 * at + 1;
+
+		if (child + 1 < streams->due_count &&
+		    streams->due[child + 1]->due_us < streams->due[child]->due_us)
+			child++;
+		if (child >= streams->due_count || streams->due[child]->due_us >= stream->due_us)
+			break;
+		put(streams, at, streams->due[child]);
+		at = child;
+	}
+	put(streams, at, stream);
+}
+
+static void remove_due(struct streams *streams, struct stream *stream)
+{
+	size_t at = stream->due_at;
+	struct stream *last;
+
+	if (at == NOT_DUE)
+		return;
+	stream->due_at = NOT_DUE;
+	last = streams->due[--streams->due_count];
+	if (last != stream)
+		sift(streams, at, last);
+}
+
+static uint64_t earliest(const struct stream *stream)
+{
+	uint64_t due = stream->up ? stream->retry_us : UINT64_MAX;
+
+	if (stream->in_head && stream->head_until_us < due)
+		due = stream->head_until_us;
+	if (stream->ending && stream->end_us < due)
+		due = stream->end_us;
+	return due;
+}
+
+static void set_due(struct streams *streams, struct stream *stream)
+{
+	remove_due(streams, stream);
+	stream->due_us = earliest(stream);
+	if (stream->due_us != UINT64_MAX)
+		sift(streams, streams->due_count++, stream);
+}
+
+/* --- the store -------------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+	const struct stream *one = a, *other = b;
+
+	return one->cookie < other->cookie ? -1 : one->cookie > other->cookie;
+}
+
+static struct stream *find(struct streams *streams, uint64_t cookie)
+{
+	const struct stream wanted = { .cookie = cookie };
+	struct stream *const *found = tfind(&wanted, &streams->tree, compare);
+
+	return found ? *found : NULL;
+}
+
+/* Room in the heap for every stream, so that nothing fails later. */
+static bool has_room(struct streams *streams)
+{
+	size_t size = streams->due_size ? 2 * streams->due_size : 64;
+	struct stream **due;
+
+	if (streams->count < streams->due_size)
+		return true;
+	due = reallocarray(streams->due, size, sizeof(*due));
+	if (!due)
+		return false;
+	streams->due = due;
+	streams->due_size = size;
+	return true;
+}
+
+static struct stream *make(struct streams *streams, uint64_t cookie)
+{
+	struct stream *stream = has_room(streams) ? calloc(1, sizeof(*stream)) : NULL;
+
+	if (!stream)
+		return NULL;
+	stream->cookie = cookie;
+	stream->retry_us = UINT64_MAX;
+	stream->due_at = NOT_DUE;
+	if (!tsearch(stream, &streams->tree, compare)) {
+		free(stream);
+		return NULL;
+	}
+	streams->count++;
+	return stream;
+}
+
+/* Heads hold secrets. */
+static void drop_bytes(struct streams *streams, struct stream *stream)
+{
+	if (stream->bytes)
+		sodium_memzero(stream->bytes, stream->size);
+	free(stream->bytes);
+	streams->bytes -= stream->size;
+	stream->bytes = NULL;
+	stream->start = stream->length = stream->size = 0;
+	stream->in_head = false;
+}
+
+static void destroy(struct streams *streams, struct stream *stream)
+{
+	drop_bytes(streams, stream);
+	remove_due(streams, stream);
+	tdelete(stream, &streams->tree, compare);
+	streams->count--;
+	free(stream);
+}
+
+/* Nothing is left to do for it. */
+static void forget(struct streams *streams, struct stream *stream)
+{
+	drop_bytes(streams, stream);
+	stream->up = false;
+	stream->ending = false;
+}
+
+static bool is_idle(const struct stream *stream)
+{
+	return !stream->up && !stream->ending && !stream->fresh;
+}
+
+/* Make room for `more` bytes behind those that are kept. */
+static bool reserve(struct streams *streams, struct stream *stream, size_t more)
+{
+	size_t size = stream->size ? stream->size : 1024;
+	uint8_t *bytes;
+
+	if (stream->start + stream->length + more <= stream->size)
+		return true;
+	while (size < stream->length + more)
+		size *= 2;
+	if (size > stream->size && streams->bytes + size - stream->size > STREAM_BYTES_MAX)
+		return false;
+	bytes = malloc(size);
+	if (!bytes)
+		return false;
+	if (stream->bytes) {
+		memcpy(bytes, stream->bytes + stream->start, stream->length);
+		sodium_memzero(stream->bytes, stream->size);
+		free(stream->bytes);
+	}
+	streams->bytes += size - stream->size;
+	stream->bytes = bytes;
+	stream->size = size;
+	stream->start = 0;
+	return true;
+}
+
+/* --- asking the kernel ------------------------------------------------------------------------- */
+
+static struct injected ask(struct streams *streams, const struct stream *stream,
+			   struct injection injection, const void *bytes, size_t length)
+{
+	struct injected injected = { .result = INJECTED_WAIT };
+
+	injection.cookie = stream->cookie;
+	/* What could not be sent is tried again. */
+	if (streams->inject(streams->data, &injection, bytes, length, &injected))
+		return (struct injected){ .result = INJECTED_WAIT, .number = injection.eaten };
+	return injected;
+}
+
+static void try_later(struct stream *stream, uint64_t now_us)
+{
+	stream->pause_us = stream->pause_us ? 2 * stream->pause_us : PAUSE_MIN_US;
+	if (stream->pause_us > PAUSE_MAX_US)
+		stream->pause_us = PAUSE_MAX_US;
+	stream->retry_us = now_us + stream->pause_us;
+}
+
+static void end_when_quiet(struct stream *stream, uint64_t quiet_us, uint64_t now_us)
+{
+	stream->ending = true;
+	stream->forced = false;
+	stream->quiet_us = quiet_us;
+	stream->end_us = now_us + quiet_us;
+	stream->end_until_us = now_us + QUIET_TIMES * quiet_us;
+}
+
+/* End the connection whatever it is at. What is kept of it will never be judged. */
+static void end_now(struct streams *streams, struct stream *stream, uint64_t now_us)
+{
+	drop_bytes(streams, stream);
+	stream->up = false;
+	end_when_quiet(stream, 0, now_us);
+	stream->forced = true;
+}
+
+/* The connection's end is due. */
+static void try_end(struct streams *streams, struct stream *stream, uint64_t now_us)
+{
+	const struct injection end = {
+		.kind = INJECT_END,
+		.number = stream->turns,
+		.eaten = stream->eaten,
+		.force = stream->forced || now_us >= stream->end_until_us,
+	};
+	struct injected injected = ask(streams, stream, end, NULL, 0);
+
+	if (injected.result != INJECTED_WAIT) {
+		stream->ending = false;
+		return;
+	}
+	stream->eaten = injected.number;
+	if (!stream->quiet_us)
+		try_later(stream, now_us);
+	stream->end_us = now_us + (stream->quiet_us ? stream->quiet_us : stream->pause_us);
+}
+
+/* --- judging ----------------------------------------------------------------------------------- */
+
+/* Read on in the head that the stream begins with. Returns whether it is worth asking the kernel. */
+static bool head_is_over(struct stream *stream)
+{
+	const uint8_t *bytes = stream->bytes + stream->start;
+
+	while (stream->looked < stream->length) {
+		if (http_head_byte(&stream->head, bytes[stream->looked++]) != HTTP_MORE)
+			return true;
+	}
+	return false;
+}
+
+static void begin_head(struct stream *stream, uint32_t limit, uint64_t now_us)
+{
+	stream->in_head = true;
+	stream->head_until_us = now_us + STREAM_HEAD_MS * 1000ULL;
+	stream->looked = 0;
+	http_head_begin(&stream->head, limit);
+	head_is_over(stream);
+}
+
+static void take(struct streams *streams, struct stream *stream, size_t length)
+{
+	if (length > stream->length)
+		length = stream->length;
+	sodium_memzero(stream->bytes + stream->start, length);
+	stream->start += length;
+	stream->length -= length;
+	stream->in_head = false;
+	stream->pause_us = 0;
+	if (!stream->length)
+		drop_bytes(streams, stream);
+}
+
+/* Have the first bytes judged. Returns whether there may be more to judge at once. */
+static bool judge(struct streams *streams, struct stream *stream, uint64_t now_us)
+{
+	struct injection injection = { .kind = INJECT_BYTES, .number = stream->received };
+	size_t length = stream->length < INJECT_BYTES_MAX ? stream->length : INJECT_BYTES_MAX;
+	struct injected injected;
+
+	if (stream->in_head && !head_is_over(stream)) {
+		injection.kind = INJECT_MORE;
+		ask(streams, stream, injection, NULL, 0);
+		return false;
+	}
+	injected = ask(streams, stream, injection, stream->bytes + stream->start, length);
+	switch (injected.result) {
+	case INJECTED_TAKEN:
+		take(streams, stream, injected.number);
+		return stream->length;
+	case INJECTED_MORE:
+		begin_head(stream, injected.number, now_us);
+		return false;
+	case INJECTED_WAIT:
+		try_later(stream, now_us);
+		return false;
+	default:
+		forget(streams, stream);
+		return false;
+	}
+}
+
+/*
+ * Give the connection back to the fast path. Where the kernel does not take it, more was handed up,
+ * and its record is on its way.
+ */
+static void release(struct streams *streams, struct stream *stream, uint64_t now_us)
+{
+	const struct injection injection = { .kind = INJECT_RELEASE, .number = stream->received };
+
+	stream->up = ask(streams, stream, injection, NULL, 0).result == INJECTED_WAIT;
+	if (stream->up)
+		try_later(stream, now_us);
+}
+
+static void advance(struct streams *streams, struct stream *stream, uint64_t now_us)
+{
+	stream->retry_us = UINT64_MAX;
+	while (stream->length && judge(streams, stream, now_us))
+		;
+	if (stream->up && !stream->length)
+		release(streams, stream, now_us);
+}
+
+/* --- records ----------------------------------------------------------------------------------- */
+
+static void add_bytes(struct streams *streams, struct stream *stream, const struct handoff *record,
+		      uint64_t now_us)
+{
+	if (!record->number) { /* it was given back meanwhile */
+		drop_bytes(streams, stream);
+		stream->received = 0;
+	}
+	if (record->number != stream->received || !reserve(streams, stream, record->length)) {
+		end_now(streams, stream, now_us);
+		return;
+	}
+	if (!stream->length)
+		stream->pause_us = 0;
+	memcpy(stream->bytes + stream->start + stream->length, record + 1, record->length);
+	stream->length += record->length;
+	stream->received += record->length;
+	stream->up = true;
+}
+
+static void add_end(struct stream *stream, const struct handoff *record, uint64_t now_us)
+{
+	end_when_quiet(stream, record->quiet_ms * 1000ULL, now_us);
+	stream->turns = record->number;
+	stream->eaten = record->eaten;
+}
+
+void streams_take(struct streams *streams, const struct handoff *record, uint64_t now_us)
+{
+	struct stream *stream = find(streams, record->cookie);
+
+	if (!stream && record->kind != HANDOFF_TURN)
+		stream = make(streams, record->cookie);
+	if (!stream)
+		return;
+	if (record->kind == HANDOFF_BYTES)
+		add_bytes(streams, stream, record, now_us);
+	else if (record->kind == HANDOFF_END)
+		add_end(stream, record, now_us);
+	else
+		stream->pause_us = 0;
+	if (!stream->fresh) {
+		stream->fresh = true;
+		stream->next_fresh = streams->fresh;
+		streams->fresh = stream;
+	}
+}
+
+void streams_end_unknown(struct streams *streams, uint64_t cookie, uint64_t now_us)
+{
+	struct stream *stream = find(streams, cookie) ? NULL : make(streams, cookie);
+
+	if (!stream)
+		return;
+	end_now(streams, stream, now_us);
+	set_due(streams, stream);
+}
+
+static void settle(struct streams *streams, struct stream *stream)
+{
+	if (is_idle(stream))
+		destroy(streams, stream);
+	else
+		set_due(streams, stream);
+}
+
+static void run_due(struct streams *streams, struct stream *stream, uint64_t now_us)
+{
+	if (stream->in_head && now_us >= stream->head_until_us)
+		end_now(streams, stream, now_us);
+	if (stream->up && now_us >= stream->retry_us)
+		advance(streams, stream, now_us);
+	if (stream->ending && now_us >= stream->end_us)
+		try_end(streams, stream, now_us);
+	settle(streams, stream);
+}
+
+uint64_t streams_run(struct streams *streams, uint64_t now_us)
+{
+	while (streams->fresh) {
+		struct stream *stream = streams->fresh;
+
+		streams->fresh = stream->next_fresh;
+		stream->fresh = false;
+		/* One that waits for its turn is not asked for again with each byte that comes. */
+		if (stream->up && !stream->pause_us)
+			advance(streams, stream, now_us);
+		settle(streams, stream);
+	}
+	while (streams->due_count && streams->due[0]->due_us <= now_us)
+		run_due(streams, streams->due[0], now_us);
+	return streams->due_count ? streams->due[0]->due_us : UINT64_MAX;
+}
+
+void streams_init(struct streams *ret_streams, streams_inject *inject, void *data)
+{
+	*ret_streams = (struct streams){ .inject = inject, .data = data };
+}
+
+void streams_clear(struct streams *streams)
+{
+	while (streams->tree)
+		destroy(streams, *(struct stream **)streams->tree);
+	free(streams->due);
+	streams->due = NULL;
+	streams->due_size = streams->due_count = 0;
+	streams->fresh = NULL;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The slow path's store: bytes of connections that the kernel could not judge when they came, kept
+ * in order and sent back for judgement when that can be done.
+ *
+ * What a request is, and whether it may pass, is said by the kernel alone. The store reads heads
+ * only to see when it is worth asking again.
+ *
+ * Bounded: for each connection by the guard, which lets no more in from a client that is far ahead
+ * (bpf/guard.bpf.c), in time by STREAM_HEAD_MS, and in total by STREAM_BYTES_MAX.
+ */
+#ifndef SLUICE_STREAMS_H
+#define SLUICE_STREAMS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../bpf/abi.h"
+
+/* Milliseconds that a head may take from its first byte to its last. */
+#define STREAM_HEAD_MS 10000
+/* Bytes kept of all connections; the one that would need more is ended. */
+#define STREAM_BYTES_MAX (64UL * 1024 * 1024)
+
+/*
+ * Send a datagram to the kernel and learn what became of it.
+ *
+ * bytes	NULL where the kind goes without
+ *
+ * Returns 0, or a negative errno where it could not be sent.
+ */
+typedef int streams_inject(void *data, const struct injection *injection, const void *bytes,
+			   size_t length, struct injected *ret_injected);
+
+struct stream;
+
+struct streams {
+	void *tree;	     /* struct stream by cookie, tsearch(3) */
+	struct stream **due; /* heap of those with something to do, the earliest first */
+	size_t due_count;
+	size_t due_size;
+	struct stream *fresh; /* list of those that records came for */
+	size_t count;
+	size_t bytes; /* room taken by what is kept */
+	streams_inject *inject;
+	void *data;
+};
+
+void streams_init(struct streams *ret_streams, streams_inject *inject, void *data);
+
+/* Forget everything. */
+void streams_clear(struct streams *streams);
+
+/*
+ * Take a record of any kind but HANDOFF_ANSWER. What follows from it is done by streams_run().
+ *
+ * record	its bytes stand behind it
+ * now_us	microseconds of CLOCK_MONOTONIC
+ */
+void streams_take(struct streams *streams, const struct handoff *record, uint64_t now_us);
+
+/*
+ * Do what the records ask for that were taken, and whatever is due.
+ *
+ * Returns when to call again, in microseconds of CLOCK_MONOTONIC; UINT64_MAX: when a record came.
+ */
+uint64_t streams_run(struct streams *streams, uint64_t now_us);
+
+/*
+ * End a connection of which bytes were handed up to a relay that is gone, unless it is known here.
+ */
+void streams_end_unknown(struct streams *streams, uint64_t cookie, uint64_t now_us);
+
+#endif
