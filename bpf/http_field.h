@@ -246,7 +246,8 @@ core_inline enum http_result http_field_end(struct http_head *head)
 		http_authorization_end(head);
 		return HTTP_MORE;
 	case HTTP_FIELD_UPGRADE:
-		head->upgrade = true;
+		/* HTTP/1.0 knows no Upgrade, RFC 9110 7.8. */
+		head->upgrade = head->minor;
 		return http_upgrade_protocol(head);
 	case HTTP_FIELD_CONNECTION:
 		return http_connection_option(head);

@@ -169,6 +169,8 @@ static void expectation_and_upgrade_are_reported(void **state)
 	assert_false(head.expect_continue);
 	PARSED(&head, HEAD("Upgrade: websocket\r\n"));
 	assert_true(head.upgrade);
+	PARSED(&head, "GET / HTTP/1.0\r\nUpgrade: websocket\r\n\r\n");
+	assert_false(head.upgrade);
 }
 
 static void the_authorization_line_and_its_token_are_located(void **state)
