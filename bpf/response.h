@@ -29,7 +29,8 @@ core_inline enum response_event response_size_byte(struct response *response, __
 	__u8 digit = text_is_digit(byte) ? byte - '0' : lower - 'a' + 10;
 
 	if (text_is_digit(byte) || (lower >= 'a' && lower <= 'f')) {
-		if (response->number >> 60)
+		/* A size is at most 2^63 - 1. */
+		if (response->number >> 59)
 			return response_lost(response);
 		response->number = response->number << 4 | digit;
 		response->index = 1;

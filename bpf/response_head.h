@@ -232,7 +232,7 @@ core_inline enum response_event response_length_end(struct response *response)
 
 core_inline enum response_event response_length_byte(struct response *response, __u8 byte)
 {
-	const __u64 most = 922337203685477580; /* a tenth of 2^63 */
+	const __u64 tenth = 922337203685477580; /* of 2^63 - 1, whose last digit is 7 */
 
 	if (byte == '\n')
 		return response_length_end(response);
@@ -247,7 +247,7 @@ core_inline enum response_event response_length_byte(struct response *response, 
 	if (response_skip_blank(response, byte))
 		return RESPONSE_MORE;
 	if (!text_is_digit(byte) || response->phase == RESPONSE_VALUE_END ||
-	    response->number > most)
+	    response->number > tenth || (response->number == tenth && byte > '7'))
 		return response_lost(response);
 	response->phase = RESPONSE_VALUE_INSIDE;
 	response->number = response->number * 10 + (byte - '0');

@@ -50,6 +50,11 @@ static const struct response_case response_corpus[] = {
 	{ IS_MEASURED, "SK", false, BYTES(OK "Content-Length: 9223372036854775807\r\n\r\nx") },
 	{ IS_MEASURED, "SKE", false,
 	  BYTES(OK "X-Content-Length: 3\r\nContent-Length: 1\r\n\r\nx") },
+	{ IS_MEASURED, "SKESKE", false,
+	  BYTES(OK "Content-Length: 17\r\n\r\nHTTP/1.1 200 OK\r\n" OK
+		   "Content-Length: 1\r\n\r\nx") },
+	{ IS_MEASURED, "SKE", false, BYTES("HTTP/1.1 206 Partial\r\nContent-Length: 1\r\n\r\nx") },
+	{ IS_MEASURED, "SE", false, BYTES("HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n") },
 
 	{ IS_BODILESS, "SE", true, BYTES(OK "Content-Length: 5\r\n\r\n") },
 	{ IS_BODILESS, "SE", true, BYTES(OK CHUNKED) },
@@ -57,6 +62,12 @@ static const struct response_case response_corpus[] = {
 	{ IS_BODILESS, "SE", false, BYTES("HTTP/1.1 204 No Content\r\n\r\n") },
 	{ IS_BODILESS, "SE", false,
 	  BYTES("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n") },
+	{ IS_BODILESS, "SE", false, BYTES("HTTP/1.1 304 Not Modified\r\n" CHUNKED) },
+	{ IS_BODILESS, "SE", false, BYTES("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n") },
+	{ IS_BODILESS, "SE", false, BYTES("HTTP/1.0 204 No Content\r\n" CHUNKED) },
+	{ IS_BODILESS, "SE", true, BYTES("HTTP/1.1 304 Not Modified\r\n\r\n") },
+	{ IS_BODILESS, "SE", true, BYTES("HTTP/1.0 200 OK\r\n\r\n") },
+	{ IS_BODILESS, "SE", true, BYTES("HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\n") },
 	{ IS_BODILESS, "SESE", true,
 	  BYTES(OK "Content-Length: 5\r\n\r\n" OK "Content-Length: 5\r\n\r\n") },
 
@@ -67,9 +78,21 @@ static const struct response_case response_corpus[] = {
 		"HTTP/1.1 102 Processing\r\n\r\n" OK "Content-Length: 1\r\n\r\nx") },
 	{ IS_INTERIM, "SE", true,
 	  BYTES("HTTP/1.1 100 Continue\r\n\r\n" OK "Content-Length: 1\r\n\r\n") },
+	{ IS_INTERIM, "SKE", false,
+	  BYTES("HTTP/1.1 100 Continue\r\n" CHUNKED OK CHUNKED "1\r\nx\r\n0\r\n\r\n") },
+	{ IS_INTERIM, "SE", false, BYTES("HTTP/1.1 199 x\r\n\r\nHTTP/1.1 204 y\r\n\r\n") },
+	{ IS_INTERIM, "SC", false, BYTES("HTTP/1.1 100 Continue\r\n\r\n" OK "\r\n") },
+	{ IS_INTERIM, "", false, BYTES("HTTP/1.1 100 Continue\r\n\r\n") },
 
 	{ IS_SWITCHED, "W", false,
 	  BYTES("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n") },
+	{ IS_SWITCHED, "W", false,
+	  BYTES("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n") },
+	{ IS_SWITCHED, "W", false, BYTES("HTTP/1.1 101\r\nContent-Length: 5\r\n\r\n") },
+	{ IS_SWITCHED, "WC", false, BYTES("HTTP/1.1 101 S\r\n\r\n\x81\x05hello" OK) },
+	{ IS_SWITCHED, "SE", false,
+	  BYTES("HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nContent-Length: "
+		"0\r\n\r\n") },
 
 	{ IS_CHUNKED, "SKKE", false, BYTES(OK CHUNKED "5\r\nhello\r\n1\r\nx\r\n0\r\n\r\n") },
 	{ IS_CHUNKED, "SE", false, BYTES(OK CHUNKED "0\r\n\r\n") },
@@ -77,6 +100,10 @@ static const struct response_case response_corpus[] = {
 	  BYTES(OK CHUNKED "00a;n=\"v\"; x\r\n0123456789\r\n000\r\n\r\n") },
 	{ IS_CHUNKED, "SKE", false,
 	  BYTES(OK CHUNKED "A \r\n0123456789\r\n0\r\nX: y\r\nZ: \r\n\r\n") },
+	{ IS_CHUNKED, "SKESE", false,
+	  BYTES(OK CHUNKED "1\r\nx\r\n0\r\nContent-Length: 5\r\n\r\nHTTP/1.1 204 n\r\n\r\n") },
+	{ IS_CHUNKED, "SK", false, BYTES(OK CHUNKED "7fffffffffffffff\r\nx") },
+	{ IS_CHUNKED, "SKE", false, BYTES(OK CHUNKED "11\r\nHTTP/1.1 200 OK\r\n\r\n0\r\n\r\n") },
 	{ IS_CHUNKED, "SKE", false, BYTES(OK CHUNKED "5\r\n0\r\n\r\n\r\n0\r\n\r\n") },
 	{ IS_CHUNKED, "SKE", false,
 	  BYTES(OK "Transfer-Encoding: gzip, CHUNKED\r\n\r\n1\r\nx\r\n0\r\n\r\n") },
@@ -95,6 +122,10 @@ static const struct response_case response_corpus[] = {
 	  BYTES(OK "Content-Length: 1\r\n\r\nx" OK CHUNKED "1\r\nx\r\n0\r\n\r\n"
 		   "HTTP/1.1 204 No Content\r\n\r\n") },
 	{ IS_SEVERAL, "SESC", false, BYTES("HTTP/1.1 304 NM\r\n\r\n" OK "\r\n") },
+	{ IS_SEVERAL, "SKESESKE", false,
+	  BYTES(OK "Content-Length: 1\r\n\r\nx"
+		   "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"
+		   "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno") },
 
 	{ IS_LENIENT, "SKE", false, BYTES("HTTP/1.1 200 OK\nContent-Length: 1\n\nx") },
 	{ IS_LENIENT, "SKE", false, BYTES("HTTP/1.1 200\nContent-Length: 1\r\n\nx") },
@@ -117,6 +148,7 @@ static const struct response_case response_corpus[] = {
 	{ IS_UNCLEAR, "SC", false, BYTES(OK "Content-Length: 1\r\n ") },
 	{ IS_UNCLEAR, "SC", false, BYTES(OK "Content-Length: 1 2") },
 	{ IS_UNCLEAR, "SC", false, BYTES(OK "Content-Length: 99999999999999999999") },
+	{ IS_UNCLEAR, "SC", false, BYTES(OK "Content-Length: 9223372036854775808") },
 	{ IS_UNCLEAR, "SC", false, BYTES(OK "Transfer-Encoding: chunked;") },
 	{ IS_UNCLEAR, "SC", false, BYTES(OK "Transfer-Encoding: chunked, gzip\r\n") },
 	{ IS_UNCLEAR, "SC", false, BYTES(OK "Transfer-Encoding: chunked, chunked\r\n") },
@@ -132,6 +164,7 @@ static const struct response_case response_corpus[] = {
 	{ IS_UNCLEAR, "SC", false, BYTES(OK CHUNKED ";a\r\n") },
 	{ IS_UNCLEAR, "SC", false, BYTES(OK CHUNKED "1\rx") },
 	{ IS_UNCLEAR, "SC", false, BYTES(OK CHUNKED "fffffffffffffffff") },
+	{ IS_UNCLEAR, "SC", false, BYTES(OK CHUNKED "8000000000000000") },
 	{ IS_UNCLEAR, "SKC", false, BYTES(OK CHUNKED "1\r\nxy") },
 	{ IS_UNCLEAR, "SKC", false, BYTES(OK CHUNKED "1\r\nx\ry") },
 	{ IS_UNCLEAR, "SC", false, BYTES(OK CHUNKED "0\r\n\rx") },
