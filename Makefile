@@ -149,7 +149,39 @@ build/test/tests/parity/parity: build/test/obj/tests/parity/parity.o $(TEST_LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
 
-TESTS := $(UNIT_TESTS) build/test/tests/parity/parity $(NET_TESTS) $(CLI_TESTS)
+# --- fuzzers: built by clang; each starts from its own corpus and the rows of the tests' tables ----
+
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,build/fuzz/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ	     ?= $(FUZZERS:build/fuzz/fuzz_%=%)
+FUZZ_SECONDS ?= 60
+
+build/fuzz/obj/%.o: %.c $(USER_HEADERS) $(BPF_HEADERS) $(wildcard tests/*/*.h) Makefile | build/sluice.skel.h
+	$(say) FUZZ-CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(OUR_CPPFLAGS) -Itests $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) -O1 $(SANITIZE) -fsanitize=fuzzer-no-link -c $< -o $@
+
+FUZZ_LIB := build/fuzz/libsluice.a
+$(FUZZ_LIB): $(LIB_SOURCES:%.c=build/fuzz/obj/%.o)
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_LIB)
+	$(say) LINK $@
+	$(Q)$(CLANG) $(OUR_CFLAGS) $(CFLAGS) $(SANITIZE) -fsanitize=fuzzer -Wl,--as-needed $^ $(LDLIBS) -o $@
+
+build/fuzz/export: tests/fuzz/export.c $(BPF_HEADERS) $(wildcard tests/parity/*.h) Makefile
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(OUR_CPPFLAGS) -Itests $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $< -o $@
+
+build/fuzz/rows: build/fuzz/export
+	$(say) EXPORT $@
+	$(Q)rm -rf $@ && mkdir -p $(FUZZERS:build/fuzz/fuzz_%=$@/%) && build/fuzz/export $@
+
+fuzz: $(FUZZERS) build/fuzz/rows ## fuzz for FUZZ_SECONDS=60 each; FUZZ="head chunk response control" chooses
+	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
+
+TESTS := $(UNIT_TESTS) build/test/tests/parity/parity $(NET_TESTS) $(CLI_TESTS) $(FUZZERS) build/fuzz/rows
 
 check-build: ## build all, the tests too
 check-build: all build/example-api build/test/sluiced build/test/sluice $(TESTS) $(NET_TOOLS)
@@ -190,4 +222,4 @@ uninstall: ## remove what install put there
 clean: ## remove what was built
 	rm -rf build
 
-.PHONY: all help test check-build format format-check run install uninstall clean
+.PHONY: all help test fuzz check-build format format-check run install uninstall clean
