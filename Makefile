@@ -143,8 +143,9 @@ build/test/parity.skel.h: build/bpf/tests/parity/parity.o
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name parity_bpf > $@
 
-build/test/obj/tests/parity/parity.o: build/test/parity.skel.h
-build/test/tests/parity/parity: build/test/obj/tests/parity/parity.o $(TEST_LIB)
+PARITY_OBJECTS := $(patsubst %.c,build/test/obj/%.o,$(filter-out %.bpf.c,$(wildcard tests/parity/*.c)))
+$(PARITY_OBJECTS): build/test/parity.skel.h
+build/test/tests/parity/parity: $(PARITY_OBJECTS) $(TEST_LIB)
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@

@@ -8,28 +8,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../unit/check.h"
-#include "chunk_corpus.h"
-#include "decide.h"
-#include "http_corpus.h"
+#include "kernel_side.h"
 #include "mutate.h"
-#include "parity.h"
-#include "response_corpus.h"
-#include "test/parity.skel.h"
 
-#define LIMIT	   16384
-#define SEED	   0x5109ce
-#define MUTATIONS  10000
-#define PACKET_MIN 14	/* bytes a packet must have to be run */
-#define PACKET_MAX 3000 /* and may have: less than a page */
-#define NOON	   (20000ULL * LIMIT_DAY_MS + 720 * LIMIT_MINUTE_MS)
+#define LIMIT	  16384 /* of a head, bytes */
+#define MUTATIONS 10000
+#define NOON	  (20000ULL * LIMIT_DAY_MS + 720 * LIMIT_MINUTE_MS)
+#define KEY	  "gx_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
 
-static struct parity_bpf *kernel;
-static struct parity_bpf__bss *at; /* the programs' variables */
+struct parity_bpf *kernel;
+struct parity_bpf__bss *inside;
 
 /* Run a program on a packet; returns what it returned. */
-static int run_on(struct bpf_program *program, const void *packet, size_t size, int repeat,
-		  __u32 *ret_duration_ns)
+int run_on(struct bpf_program *program, const void *packet, size_t size, int repeat,
+	   __u32 *ret_duration_ns)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = size,
 		    .repeat = repeat);
@@ -41,284 +33,11 @@ static int run_on(struct bpf_program *program, const void *packet, size_t size, 
 	return options.retval;
 }
 
-static int run(struct bpf_program *program)
+int run(struct bpf_program *program)
 {
 	static const char nothing[PACKET_MIN];
 
 	return run_on(program, nothing, sizeof(nothing), 1, NULL);
-}
-
-static void show(const char *what, const void *bytes, size_t size)
-{
-	print_message("# %s differs for:", what);
-	for (size_t i = 0; i < size; i++)
-		print_message(" %02x", ((const unsigned char *)bytes)[i]);
-	print_message("\n");
-}
-
-static enum http_result parse(struct http_head *head, __u32 limit, const __u8 *bytes, size_t size)
-{
-	enum http_result result = HTTP_MORE;
-
-	http_head_begin(head, limit);
-	for (size_t i = 0; i < size && result == HTTP_MORE; i++)
-		result = http_head_byte(head, bytes[i]);
-	return result;
-}
-
-/* The head from a variable, byte by byte, and from the packet in place. */
-static void compare_head(const __u8 *bytes, size_t size)
-{
-	__u8 packet[PACKET_MAX] = { 0 };
-	struct http_head head;
-	enum http_result result = parse(&head, at->input.limit, bytes, size);
-
-	memcpy(at->input.bytes, bytes, size);
-	at->input.length = size;
-	if (run(kernel->progs.parity_head) != (int)result ||
-	    memcmp(&head, &at->head, sizeof(head))) {
-		show("a head", bytes, size);
-		fail();
-	}
-	if (size > PACKET_MAX)
-		return;
-	memcpy(packet, bytes, size);
-	size = size < PACKET_MIN ? PACKET_MIN : size;
-	result = parse(&head, at->input.limit, packet, size);
-	if (run_on(kernel->progs.parity_packet, packet, size, 1, NULL) != (int)result ||
-	    memcmp(&head, &at->head, sizeof(head))) {
-		show("a head in a packet", packet, size);
-		fail();
-	}
-}
-
-static void heads_of_the_corpus_are_read_alike(void **state)
-{
-	(void)state;
-	at->input.limit = LIMIT;
-	for (size_t i = 0; i < HTTP_CORPUS_SIZE; i++)
-		compare_head((const __u8 *)http_corpus[i].bytes, http_corpus[i].size);
-}
-
-static void heads_cut_anywhere_are_read_alike(void **state)
-{
-	static const char text[] = LINE HOST BEARER "Content-Length: 17\r\nX-Key-Id: a\r\n\r\nbody";
-
-	(void)state;
-	at->input.limit = LIMIT;
-	for (size_t size = 0; size < sizeof(text); size++)
-		compare_head((const __u8 *)text, size);
-}
-
-static void heads_about_their_limit_are_read_alike(void **state)
-{
-	static const char text[] = "\r\n" LINE HOST BEARER "X: y\r\n\r\n";
-	__u8 large[LIMIT + 4];
-
-	(void)state;
-	for (__u32 limit = 0; limit < sizeof(text) + 2; limit++) {
-		at->input.limit = limit;
-		compare_head((const __u8 *)text, sizeof(text) - 1);
-	}
-	at->input.limit = LIMIT;
-	for (size_t size = LIMIT - 2; size <= sizeof(large); size++) {
-		memset(large, 'a', size);
-		memcpy(large, LINE HOST "X: ", sizeof(LINE HOST "X: ") - 1);
-		memcpy(large + size - 4, "\r\n\r\n", 4);
-		compare_head(large, size);
-	}
-}
-
-static void heads_of_many_fields_are_read_alike(void **state)
-{
-	static const char line[] = "A: b\r\n";
-	__u8 text[PACKET_MAX];
-	size_t start = sizeof(LINE HOST) - 1, size;
-
-	(void)state;
-	at->input.limit = LIMIT;
-	memcpy(text, LINE HOST, start);
-	for (int fields = 98; fields <= 102; fields++) {
-		size = start;
-		for (int i = 1; i < fields; i++, size += sizeof(line) - 1)
-			memcpy(text + size, line, sizeof(line) - 1);
-		memcpy(text + size, "\r\n", 2);
-		compare_head(text, size + 2);
-	}
-}
-
-static void heads_changed_at_random_are_read_alike(void **state)
-{
-	struct mutator mutator = { SEED };
-	__u8 text[1024];
-
-	(void)state;
-	at->input.limit = LIMIT;
-	for (int i = 0; i < MUTATIONS; i++) {
-		const struct http_case *one =
-			&http_corpus[mutator_draw(&mutator, HTTP_CORPUS_SIZE)];
-		const struct http_case *other =
-			&http_corpus[mutator_draw(&mutator, HTTP_CORPUS_SIZE)];
-		size_t size = one->size;
-
-		memcpy(text, one->bytes, size);
-		for (__u32 changes = 1 + mutator_draw(&mutator, 4); changes; changes--)
-			size = mutate(&mutator, text, size, sizeof(text), other->bytes,
-				      other->size);
-		compare_head(text, size);
-	}
-}
-
-static void compare_response(const __u8 *bytes, size_t size, bool to_head)
-{
-	struct response response;
-	__u8 events[2048];
-
-	response_begin(&response, to_head);
-	for (size_t i = 0; i < size; i++)
-		events[i] = parity_follow(&response, bytes[i], to_head);
-	memcpy(at->input.bytes, bytes, size);
-	at->input.length = size;
-	at->input.to_head = to_head;
-	run(kernel->progs.parity_response);
-	if (memcmp(events, at->events, size) ||
-	    memcmp(&response, &at->response, sizeof(response))) {
-		show("an answer", bytes, size);
-		fail();
-	}
-}
-
-static void answers_of_the_corpus_are_followed_alike(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < RESPONSE_CORPUS_SIZE; i++)
-		compare_response((const __u8 *)response_corpus[i].bytes, response_corpus[i].size,
-				 response_corpus[i].to_head);
-}
-
-static void answers_changed_at_random_are_followed_alike(void **state)
-{
-	struct mutator mutator = { SEED };
-	__u8 text[1024];
-
-	(void)state;
-	for (int i = 0; i < MUTATIONS; i++) {
-		const struct response_case *one =
-			&response_corpus[mutator_draw(&mutator, RESPONSE_CORPUS_SIZE)];
-		const struct response_case *other =
-			&response_corpus[mutator_draw(&mutator, RESPONSE_CORPUS_SIZE)];
-		size_t size = one->size;
-
-		memcpy(text, one->bytes, size);
-		for (__u32 changes = 1 + mutator_draw(&mutator, 3); changes; changes--)
-			size = mutate(&mutator, text, size, sizeof(text), other->bytes,
-				      other->size);
-		compare_response(text, size, one->to_head);
-	}
-}
-
-/* What scan_chunks() is to find: a verdict, and where it fell. */
-static int scan(struct chunk *chunk, const __u8 *bytes, size_t size, __u32 *ret_end)
-{
-	enum chunk_event event = CHUNK_MORE;
-	size_t taken = 0;
-
-	while (taken < size && event != CHUNK_END && event != CHUNK_BAD)
-		event = parity_chunk_byte(chunk, bytes[taken++]);
-	*ret_end = taken;
-	return event == CHUNK_END ? SCAN_END : event == CHUNK_BAD ? SCAN_BAD : SCAN_MORE;
-}
-
-/* The body in a packet, behind `before` bytes of something else. */
-static void compare_scan(const __u8 *bytes, size_t size, __u32 before)
-{
-	__u8 packet[PACKET_MAX] = { 0 };
-	struct chunk chunk;
-	__u32 end;
-	int result;
-
-	memcpy(packet + before, bytes, size);
-	size = before + size < PACKET_MIN ? PACKET_MIN - before : size;
-	chunk_begin(&chunk, at->input.trailers);
-	result = scan(&chunk, packet + before, size, &end);
-	at->input.length = before;
-	if (run_on(kernel->progs.parity_scan, packet, before + size, 1, NULL) != result ||
-	    at->end != before + end || memcmp(&chunk, &at->chunk, sizeof(chunk))) {
-		show("a chunked body in a packet", packet, before + size);
-		fail();
-	}
-}
-
-static void compare_chunks(const __u8 *bytes, size_t size, bool trailers)
-{
-	struct chunk chunk;
-	__u8 events[2048];
-
-	chunk_begin(&chunk, trailers);
-	for (size_t i = 0; i < size; i++)
-		events[i] = parity_chunk_byte(&chunk, bytes[i]);
-	memcpy(at->input.bytes, bytes, size);
-	at->input.length = size;
-	at->input.trailers = trailers;
-	run(kernel->progs.parity_chunks);
-	if (memcmp(events, at->events, size) || memcmp(&chunk, &at->chunk, sizeof(chunk))) {
-		show("a chunked body", bytes, size);
-		fail();
-	}
-	compare_scan(bytes, size, 0);
-	compare_scan(bytes, size, size % 41);
-}
-
-static void chunked_bodies_of_the_corpus_are_read_alike(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < CHUNK_CORPUS_SIZE; i++)
-		compare_chunks((const __u8 *)chunk_corpus[i].bytes, chunk_corpus[i].size,
-			       chunk_corpus[i].trailers);
-}
-
-static void chunked_bodies_changed_at_random_are_read_alike(void **state)
-{
-	struct mutator mutator = { SEED };
-	__u8 text[1024];
-
-	(void)state;
-	for (int i = 0; i < MUTATIONS; i++) {
-		const struct chunk_case *one =
-			&chunk_corpus[mutator_draw(&mutator, CHUNK_CORPUS_SIZE)];
-		const struct chunk_case *other =
-			&chunk_corpus[mutator_draw(&mutator, CHUNK_CORPUS_SIZE)];
-		size_t size = one->size;
-
-		memcpy(text, one->bytes, size);
-		for (__u32 changes = 1 + mutator_draw(&mutator, 3); changes; changes--)
-			size = mutate(&mutator, text, size, sizeof(text), other->bytes,
-				      other->size);
-		compare_chunks(text, size, one->trailers);
-	}
-}
-
-/* Chunks whose data and framing fall on every place of the window they are read through. */
-static void chunks_of_every_length_are_read_alike(void **state)
-{
-	__u8 text[PACKET_MAX];
-
-	(void)state;
-	at->input.trailers = false;
-	for (__u32 length = 1; length < 200; length++) {
-		size_t size = 0;
-
-		for (int i = 0; i < 5; i++) {
-			size += sprintf((char *)text + size, "%x\r\n", length);
-			memset(text + size, '0', length);
-			size += length;
-			size += sprintf((char *)text + size, "\r\n");
-		}
-		size += sprintf((char *)text + size, "0\r\n\r\nGET");
-		compare_scan(text, size, 0);
-		compare_scan(text, size - 3, 7);
-		compare_scan(text, size - 3 - length, length);
-	}
 }
 
 static void compare_token(const struct token *token, __u32 length, const struct settings *settings)
@@ -327,14 +46,14 @@ static void compare_token(const struct token *token, __u32 length, const struct 
 	struct decision decision = { 0 };
 	bool good = decide_token(token, length, settings, &digest, &decision);
 
-	at->token = *token;
-	at->settings = *settings;
-	at->input.length = length;
-	memset(&at->digest, 0, sizeof(at->digest));
-	memset(&at->decision, 0, sizeof(at->decision));
+	inside->token = *token;
+	inside->settings = *settings;
+	inside->input.length = length;
+	memset(&inside->digest, 0, sizeof(inside->digest));
+	memset(&inside->decision, 0, sizeof(inside->decision));
 	assert_int_equal(run(kernel->progs.parity_token), good);
-	assert_memory_equal(&digest, &at->digest, sizeof(digest));
-	assert_memory_equal(&decision, &at->decision, sizeof(decision));
+	assert_memory_equal(&digest, &inside->digest, sizeof(digest));
+	assert_memory_equal(&decision, &inside->decision, sizeof(decision));
 }
 
 static void keys_are_judged_and_hashed_alike(void **state)
@@ -384,7 +103,7 @@ static void requests_are_counted_alike(void **state)
 	__u64 now_ms = NOON;
 
 	(void)state;
-	memset(&at->usage, 0, sizeof(at->usage));
+	memset(&inside->usage, 0, sizeof(inside->usage));
 	for (int i = 0; i < MUTATIONS; i++) {
 		struct limit_state found;
 		__u32 per_minute = mutator_draw(&mutator, 8), per_day = mutator_draw(&mutator, 200);
@@ -392,12 +111,12 @@ static void requests_are_counted_alike(void **state)
 
 		now_ms = next_instant(&mutator, now_ms);
 		result = limit_take(&usage, per_minute, per_day, now_ms, &found);
-		at->policy.per_minute = per_minute;
-		at->policy.per_day = per_day;
-		at->now_ms = now_ms;
+		inside->policy.per_minute = per_minute;
+		inside->policy.per_day = per_day;
+		inside->now_ms = now_ms;
 		assert_int_equal(run(kernel->progs.parity_limit), result);
-		assert_memory_equal(&found, &at->state, sizeof(found));
-		assert_memory_equal(&usage, &at->usage, sizeof(usage));
+		assert_memory_equal(&found, &inside->state, sizeof(found));
+		assert_memory_equal(&usage, &inside->usage, sizeof(usage));
 	}
 }
 
@@ -415,29 +134,30 @@ static void records_are_judged_alike(void **state)
 	struct key_usage usage = { 0 };
 
 	(void)state;
-	memset(&at->usage, 0, sizeof(at->usage));
+	memset(&inside->usage, 0, sizeof(inside->usage));
 	for (int i = 0; i < 2000; i++) {
 		struct key_policy policy = { .per_minute = 20, .per_day = 100, .slot = i };
 		struct decision decision = { 0 };
 		struct grant grant = { 0 };
 		bool admitted;
 
-		at->now_ms = NOON + i * 997;
-		memset(&at->grant, 0, sizeof(at->grant));
-		memset(&at->decision, 0, sizeof(at->decision));
+		inside->now_ms = NOON + i * 997;
+		memset(&inside->grant, 0, sizeof(inside->grant));
+		memset(&inside->decision, 0, sizeof(inside->decision));
 		for (int k = 0; k < IDENTITY_SIZE; k++)
 			policy.identity[k] = mutator_draw(&mutator, 256);
-		at->wanted = policy.digest;
+		inside->wanted = policy.digest;
 		policy.digest.bytes[i % DIGEST_SIZE] = mutator_draw(&mutator, 2);
-		policy.expires_ms = at->now_ms - 1 + mutator_draw(&mutator, 3);
+		policy.expires_ms = inside->now_ms - 1 + mutator_draw(&mutator, 3);
 		if (mutator_draw(&mutator, 2))
 			policy.expires_ms = 0;
-		at->policy = policy;
-		admitted = judge(&policy, &at->wanted, at->now_ms, &usage, &grant, &decision);
+		inside->policy = policy;
+		admitted =
+			judge(&policy, &inside->wanted, inside->now_ms, &usage, &grant, &decision);
 		assert_int_equal(run(kernel->progs.parity_key), admitted);
-		assert_memory_equal(&grant, &at->grant, sizeof(grant));
-		assert_memory_equal(&decision, &at->decision, sizeof(decision));
-		assert_memory_equal(&usage, &at->usage, sizeof(usage));
+		assert_memory_equal(&grant, &inside->grant, sizeof(grant));
+		assert_memory_equal(&decision, &inside->decision, sizeof(decision));
+		assert_memory_equal(&usage, &inside->usage, sizeof(usage));
 	}
 }
 
@@ -474,18 +194,18 @@ static void a_usual_head_is_read_in_good_time(void **state)
 	__u32 head_ns, token_ns, limit_ns;
 
 	(void)state;
-	at->input.limit = LIMIT;
+	inside->input.limit = LIMIT;
 	assert_int_equal(run_on(kernel->progs.parity_packet, usual, sizeof(usual) - 1, 1, NULL),
 			 HTTP_DONE);
 	head_ns = measure(kernel->progs.parity_packet, sizeof(usual) - 1);
-	memset(&at->token, 0, sizeof(at->token));
-	memcpy(at->token.text, KEY, sizeof(KEY) - 1);
-	at->settings = settings;
-	at->input.length = sizeof(KEY) - 1;
+	memset(&inside->token, 0, sizeof(inside->token));
+	memcpy(inside->token.text, KEY, sizeof(KEY) - 1);
+	inside->settings = settings;
+	inside->input.length = sizeof(KEY) - 1;
 	assert_int_equal(run(kernel->progs.parity_token), true);
 	token_ns = measure(kernel->progs.parity_token, PACKET_MIN);
-	at->policy.per_minute = 10000;
-	at->policy.per_day = 100000;
+	inside->policy.per_minute = 10000;
+	inside->policy.per_day = 100000;
 	limit_ns = measure(kernel->progs.parity_limit, PACKET_MIN);
 	print_message("# head of %zu bytes %u ns, key's shape and digest %u ns, limits %u ns\n",
 		      sizeof(usual) - 1, head_ns, token_ns, limit_ns);
@@ -499,7 +219,7 @@ static int load(void **state)
 	kernel = parity_bpf__open_and_load();
 	if (!kernel)
 		return -1;
-	at = kernel->bss;
+	inside = kernel->bss;
 	return 0;
 }
 
@@ -513,22 +233,15 @@ static int unload(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(heads_of_the_corpus_are_read_alike),
-		cmocka_unit_test(heads_cut_anywhere_are_read_alike),
-		cmocka_unit_test(heads_about_their_limit_are_read_alike),
-		cmocka_unit_test(heads_of_many_fields_are_read_alike),
-		cmocka_unit_test(heads_changed_at_random_are_read_alike),
-		cmocka_unit_test(answers_of_the_corpus_are_followed_alike),
-		cmocka_unit_test(answers_changed_at_random_are_followed_alike),
-		cmocka_unit_test(chunked_bodies_of_the_corpus_are_read_alike),
-		cmocka_unit_test(chunked_bodies_changed_at_random_are_read_alike),
-		cmocka_unit_test(chunks_of_every_length_are_read_alike),
 		cmocka_unit_test(keys_are_judged_and_hashed_alike),
 		cmocka_unit_test(requests_are_counted_alike),
 		cmocka_unit_test(records_are_judged_alike),
 		cmocka_unit_test(a_usual_head_is_read_in_good_time),
 	};
+	struct CMUnitTest all[PARSER_TESTS + sizeof(tests) / sizeof(*tests)];
 
+	memcpy(all, parser_tests, sizeof(parser_tests));
+	memcpy(all + PARSER_TESTS, tests, sizeof(tests));
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests_name("parity", tests, load, unload);
+	return cmocka_run_group_tests_name("parity", all, load, unload);
 }
