@@ -64,7 +64,7 @@ struct chunk {
 	__u8 digits;   /* of the size */
 	__u8 trailers; /* trailers may come */
 	__u8 fields;   /* trailers so far */
-	__u8 barred;   /* this trailer's name begins as one that is refused */
+	__u8 barred;   /* a trailer's name begins as one that is refused: the body is bad */
 	__u8 reserved;
 };
 
@@ -212,7 +212,6 @@ core_inline enum chunk_event chunk_line_first(struct chunk *chunk, __u8 byte)
 	if (!chunk->trailers || chunk->fields >= CHUNK_FIELDS_MAX || !text_is(byte, TEXT_TOKEN))
 		return chunk_bad(chunk);
 	chunk->fields++;
-	chunk->barred = false;
 	text_word_clear(&chunk->name);
 	text_word_add(&chunk->name, text_name_byte(byte));
 	return chunk_go(chunk, CHUNK_IN_NAME);
