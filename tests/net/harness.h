@@ -39,7 +39,7 @@ struct stage {
 extern struct stage stage;
 
 enum promise_flags {
-	ONCE = 0,
+	ONCE = 0,	      /* *state is its struct promise */
 	EACH_APPLICATION = 1, /* run for every application; *state is its struct application */
 };
 

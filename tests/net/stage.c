@@ -199,16 +199,17 @@ static size_t lay_out(const struct promise *promises, size_t count, struct CMUni
 			for (int a = 0; a < APPLICATIONS; a++)
 				tests[n++] = about(&promises[i], &applications[a]);
 		else
-			tests[n++] = (struct CMUnitTest){ .name = promises[i].name,
+			tests[n++] = (struct CMUnitTest){ .name = strdup(promises[i].name),
 							  .test_func = promises[i].check,
-							  .teardown_func = after_each };
+							  .teardown_func = after_each,
+							  .initial_state = (void *)&promises[i] };
 	}
 	return n;
 }
 
 static int run_inside(const struct promise *promises, size_t count)
 {
-	struct CMUnitTest tests[256];
+	struct CMUnitTest tests[512];
 	int failed;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -222,8 +223,7 @@ static int run_inside(const struct promise *promises, size_t count)
 	if (failed)
 		show_file(stage.daemon_log);
 	for (size_t i = 0; i < count; i++)
-		if (tests[i].initial_state)
-			free((char *)tests[i].name);
+		free((char *)tests[i].name);
 	/* What failed tests did not free is no leak worth a report. */
 	if (failed)
 		_exit(EXIT_FAILURE);

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A row of the table of cases, made ready to be sent in one mode at all its cuts. */
+#include "flight.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CUTS_MAX  600
+#define LONG_ROW  65536 /* bytes; longer ones are cut less often */
+#define LONG_CUTS 40
+#define COUNTED_MAX                                                                                \
+	4000 /* requests that all cases of a batch may count, of a key's 10,000 a minute */
+#define EDGE	      16   /* offsets at either end that are never left out */
+#define SINGLE_BYTES  2000 /* longest row that is sent byte by byte */
+#define FAILURES_MAX  12   /* cases that fail before a batch is given up */
+#define FAILURE_LINES 3
+#define DAY_MS	      86400000ull
+
+static void *allocate(size_t size)
+{
+	void *memory = calloc(1, size);
+
+	assert_non_null(memory);
+	return memory;
+}
+
+static void replace_keys(char *bytes, size_t size, const char *placeholder, const char *key)
+{
+	size_t length = strlen(placeholder);
+	char *at;
+
+	assert_int_equal(strlen(key), length);
+	while ((at = memmem(bytes, size, placeholder, length)))
+		memcpy(at, key, length);
+}
+
+/* A key whose only request of the day is used up. */
+static void use_up(const struct destination *destination, struct key *key)
+{
+	struct client client;
+
+	*key = key_limited(0, 1);
+	assert_int_equal(client_connect(&client, destination->port), 0);
+	assert_in_range(client_get(&client, AROUND, key->text), 200, 499);
+	client_close(&client);
+}
+
+static void fill_keys(struct batch *batch)
+{
+	struct key used;
+
+	if (batch->destination->ungated) {
+		snprintf(batch->key.text, sizeof(batch->key.text), "%s", GOOD_KEY);
+		return;
+	}
+	batch->key = key_limited(10000, 100000);
+	replace_keys(batch->bytes, batch->size, GOOD_KEY, batch->key.text);
+	if (memmem(batch->bytes, batch->size, OTHER_KEY, strlen(OTHER_KEY)))
+		replace_keys(batch->bytes, batch->size, OTHER_KEY, unknown_key());
+	if (!memmem(batch->bytes, batch->size, USED_KEY, strlen(USED_KEY)))
+		return;
+	use_up(batch->destination, &used);
+	replace_keys(batch->bytes, batch->size, USED_KEY, used.text);
+}
+
+/* Take the marks of WAIT() out of the bytes. */
+static void find_waits(struct batch *batch)
+{
+	static const char mark[] = "<wait ";
+	char *at;
+
+	while ((at = memmem(batch->bytes, batch->size, mark, sizeof(mark) - 1))) {
+		char *end = strchr(at, '>') + 1;
+
+		assert_true(batch->wait_count < WAITS_MAX);
+		batch->waits[batch->wait_count++] =
+			(struct wait){ .at = at - batch->bytes,
+				       .answers = strtoul(at + sizeof(mark) - 1, NULL, 10) };
+		memmove(at, end, batch->bytes + batch->size - end);
+		batch->size -= end - at;
+	}
+}
+
+static void read_expectations(struct batch *batch)
+{
+	const char *at = batch->row->answers;
+	char *end;
+
+	while (*at) {
+		assert_true(batch->answer_count < ANSWERS_MAX);
+		batch->answers[batch->answer_count].status = strtol(at, &end, 10);
+		assert_true(end > at);
+		batch->answers[batch->answer_count++].no_body = *end == '-';
+		at = end + (*end == '-');
+		at += strspn(at, " ");
+	}
+	for (at = batch->row->executed; *at; at += strspn(at, THEN)) {
+		size_t length = strcspn(at, THEN);
+
+		assert_true(batch->executed_count < ANSWERS_MAX);
+		batch->executed[batch->executed_count++] = digest_add(DIGEST_START, at, length);
+		at += length;
+	}
+}
+
+/* The most cuts: so many that they are done soon, and that the key lasts. */
+static size_t cut_limit(const struct batch *batch)
+{
+	size_t counted = batch->executed_count + batch->row->unfinished + 2;
+	size_t limit = batch->size > LONG_ROW ? LONG_CUTS : CUTS_MAX;
+
+	if (limit > COUNTED_MAX / counted)
+		limit = COUNTED_MAX / counted;
+	if (batch->destination->sample && limit > batch->destination->sample)
+		limit = batch->destination->sample;
+	return limit;
+}
+
+struct batch *batch_new(const struct row *row, const struct mode *mode,
+			const struct destination *destination)
+{
+	struct batch *batch = allocate(sizeof(*batch));
+
+	batch->row = row;
+	batch->mode = mode;
+	batch->destination = destination;
+	batch->bytes = allocate(row->size + 1);
+	batch->size = row->size;
+	memcpy(batch->bytes, row->bytes, row->size);
+	batch->day = now_ms() / DAY_MS;
+	find_waits(batch);
+	fill_keys(batch);
+	read_expectations(batch);
+	batch->limit = cut_limit(batch);
+	return batch;
+}
+
+void batch_free(struct batch *batch)
+{
+	free(batch->bytes);
+	free(batch);
+}
+
+/* Whether a row that has too many offsets is cut at this one. */
+static bool is_chosen(const struct batch *batch, size_t cut)
+{
+	uint64_t random = digest_add(DIGEST_START, &cut, sizeof(cut));
+
+	if (batch->limit > 4 * EDGE && (cut <= EDGE || batch->size - cut <= EDGE))
+		return true;
+	return random % batch->size < batch->limit;
+}
+
+bool batch_next_cut(struct batch *batch, size_t *ret_cut)
+{
+	if (batch->failures >= FAILURES_MAX)
+		return false;
+	if (batch->mode->cutting != CUT) {
+		*ret_cut = 0;
+		return !batch->next++;
+	}
+	while (++batch->next < batch->size)
+		if (batch->size <= batch->limit || is_chosen(batch, batch->next))
+			break;
+	*ret_cut = batch->next;
+	return batch->next < batch->size;
+}
+
+size_t batch_segment_end(const struct batch *batch, size_t at, size_t cut, uint32_t random)
+{
+	size_t end = batch->size;
+
+	switch (batch->mode->cutting) {
+	case WHOLE:
+		break;
+	case CUT:
+		end = at < cut ? cut : batch->size;
+		break;
+	case BYTES:
+		end = at + 1;
+		if (batch->size > SINGLE_BYTES)
+			end += random % (batch->size / 250);
+		break;
+	case PIECES:
+		end = at + 1 + random % (batch->size / 6 + 1);
+		break;
+	}
+	for (size_t i = 0; i < batch->wait_count; i++)
+		if (at < batch->waits[i].at && batch->waits[i].at < end)
+			end = batch->waits[i].at;
+	return end < batch->size ? end : batch->size;
+}
+
+bool batch_waits(const struct batch *batch, size_t sent, size_t answers)
+{
+	for (size_t i = 0; i < batch->wait_count; i++)
+		if (sent == batch->waits[i].at && answers < batch->waits[i].answers)
+			return true;
+	return false;
+}
+
+bool batch_failed(struct batch *batch)
+{
+	return ++batch->failures <= FAILURE_LINES;
+}
+
+size_t batch_end(struct batch *batch)
+{
+	unsigned int minute, day;
+
+	if (batch->failures > FAILURE_LINES)
+		printf("# %s: %zu cases failed%s\n", batch->row->name, batch->failures,
+		       batch->failures >= FAILURES_MAX ? ", and the rest were left out" : "");
+	/* A day that has ended takes its count along. */
+	if (batch->destination->ungated || !batch->destination->table ||
+	    batch->day != now_ms() / DAY_MS)
+		return 0;
+	key_used(&batch->key, &minute, &day);
+	if (batch->heads <= day && (batch->failures || batch->heads == day))
+		return 0;
+	printf("# %s: the application was given %zu requests, the key has counted %u\n",
+	       batch->row->name, batch->heads, day);
+	return 1;
+}

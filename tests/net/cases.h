@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The table of cases: what a client sends, and what must come of it. Its rows are in cases_*.h, one
+ * file for each section of the contract's cases; what is too long to write down is in cases_long.c.
+ */
+#ifndef SLUICE_TESTS_NET_CASES_H
+#define SLUICE_TESTS_NET_CASES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Keys in the bytes of a row; each is replaced by a real one of the same length.
+ * GOOD_KEY has requests left, USED_KEY has none, OTHER_KEY has the right shape and was never issued.
+ */
+#define GOOD_KEY  "gx_good456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
+#define USED_KEY  "gx_used456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
+#define OTHER_KEY "gx_other56789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
+
+/* In the bytes of a row: nothing more is sent before so many answers are there, 1xx among them. */
+#define WAIT(answers) "<wait " #answers ">"
+
+#define THEN "\x1e"
+
+#define HOST	"Host: api.test\r\n"
+#define BEARER	"Authorization: Bearer "
+#define GOOD	BEARER GOOD_KEY "\r\n"
+#define USED	BEARER USED_KEY "\r\n"
+#define OTHER	BEARER OTHER_KEY "\r\n"
+#define CHUNKED "Transfer-Encoding: chunked\r\n"
+
+/* Heads: of any request, and of good ones. */
+#define HEAD(line, fields)     line " HTTP/1.1\r\n" HOST fields "\r\n"
+#define GET(target)	       HEAD("GET " target, GOOD)
+#define POST(target, fields)   HEAD("POST " target, GOOD fields)
+#define LENGTH(length)	       "Content-Length: " #length "\r\n"
+#define HTTP10(target, fields) "GET " target " HTTP/1.0\r\n" GOOD fields "\r\n"
+
+enum after {
+	STAYS, /* the connection is good for one more request */
+	ENDS,  /* it ends with a clean end-of-file */
+	HALF, /* the client half-closes it behind the bytes, and it ends with a clean end-of-file */
+};
+
+struct row {
+	const char *name;
+	const char *bytes;
+	size_t size;
+	/*
+	 * Statuses of the answers in order, separated by spaces. '-' behind one: it has no body,
+	 * whatever its head says.
+	 */
+	const char *answers;
+	/* What the application must have executed: "METHOD target", " body" if any; THEN between. */
+	const char *executed;
+	enum after after;
+	unsigned int unfinished; /* requests that are counted, and whose body never comes */
+	const char *opaque;	 /* bytes that the client gets behind the last answer */
+};
+
+#define TEXT(text) text, sizeof(text) - 1
+
+/* A row that is refused with this status, and closed; one that passes; and whatever else. */
+#define BAD(name, text)                                                                            \
+	{                                                                                          \
+		name, TEXT(text), "400", "", ENDS, 0, NULL                                         \
+	}
+#define REFUSED(name, status, text)                                                                \
+	{                                                                                          \
+		name, TEXT(text), #status, "", ENDS, 0, NULL                                       \
+	}
+#define UNAUTHORIZED(name, text)                                                                   \
+	{                                                                                          \
+		name, TEXT(text), "401", "", STAYS, 0, NULL                                        \
+	}
+#define PASSES(name, executed, text)                                                               \
+	{                                                                                          \
+		name, TEXT(text), "200", executed, STAYS, 0, NULL                                  \
+	}
+#define ROW(name, answers, executed, after, text)                                                  \
+	{                                                                                          \
+		name, TEXT(text), answers, executed, after, 0, NULL                                \
+	}
+
+#endif
