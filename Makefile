@@ -192,6 +192,17 @@ test: ## install what is missing, build and pass the tests (as root)
 	$(Q)$(MAKE) --no-print-directory check-build format-check
 	$(Q)tests/run
 
+# The applications of tests/apps that are compiled.
+build/test/app_go: tests/apps/app.go
+	$(say) GO $@
+	@mkdir -p $(@D)
+	$(Q)GO111MODULE=off GOCACHE=$(CURDIR)/build/go go build -o $@ $<
+
+test-apps: ## install the applications and clients of the README's table, and pass them through the gate (as root)
+	$(Q)scripts/setup --apps
+	$(Q)$(MAKE) --no-print-directory all build/test/sluiced build/test/app_go
+	$(Q)tests/run --apps
+
 SOURCES := $(foreach folder,bpf user scripts tests/*,$(wildcard $(folder)/*.c $(folder)/*.h))
 
 format: ## format the sources
@@ -223,4 +234,4 @@ uninstall: ## remove what install put there
 clean: ## remove what was built
 	rm -rf build
 
-.PHONY: all help test fuzz check-build format format-check run install uninstall clean
+.PHONY: all help test test-apps fuzz check-build format format-check run install uninstall clean

@@ -1,0 +1,288 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Every application behind the gate, with every kind of request.
+
+    test_applications.py [--bare] [--release] [PATTERN...]
+
+--bare runs the same without a gate, which tells an application's faults from the gate's; --release
+takes the daemon without sanitizers; a pattern is part of the names of the tests to run.
+"""
+import hashlib
+import os
+import time
+
+from applications import APPLICATIONS, ORIGIN
+from stage import LARGE, main, wait_until
+from wire import Connection, chunk, head, request
+
+DAY_MS = 24 * 3600 * 1000
+BODIES = [b"", b"1", os.urandom(100_000), os.urandom(10_000_000)]
+REFUSED_BODY = os.urandom(100_000)
+CHUNK = 10_000
+CHECKS = []
+
+
+def promise(name):
+    """Add a check to the table, under the promise that it holds the gate to."""
+
+    def add(function):
+        CHECKS.append((name, function))
+        return function
+
+    return add
+
+
+class Scene:
+    """An application that runs, and the gate in front of it."""
+
+    def __init__(self, stage, gate, application):
+        self.stage = stage
+        self.gate = gate
+        self.instance = application.start(stage)
+        self.good = gate.good
+        # Used up until midnight.
+        self.spent = gate.key(per_day=1)["key"]
+        with self.connect() as client:
+            client.ask("GET", "/plain", self.spent)
+
+    def connect(self):
+        return Connection(self.instance.port)
+
+    def refusals(self):
+        """Credentials that are refused, and with what."""
+        return [(None, 401), (self.gate.unknown, 401), (self.spent, 429)]
+
+    def expect(self, answer, status, key):
+        """An answer has this status, and the fields of the gate that go with it."""
+        if self.gate.bare:
+            status = 200 if status in (401, 429) else status
+        assert answer.status == status, f"{answer.status} {answer.body[:300]}"
+        if self.gate.bare:
+            return
+        limited = key in (self.good, self.spent)
+        for name in ("x-ratelimit-remaining", "x-ratelimit-reset"):
+            assert len(answer.values(name)) == limited, f"{name}: {answer.fields}"
+        assert len(answer.values("retry-after")) == (status == 429), answer.fields
+
+    def ask(self, client, status, method, target, key, **more):
+        answer = client.ask(method, target, key, **more)
+        self.expect(answer, status, key)
+        return answer
+
+    def plain(self, client):
+        """The connection still serves, and what comes is the answer."""
+        assert self.ask(client, 200, "GET", "/plain", self.good).length == 100
+
+    def post(self, client, body, **more):
+        answer = self.ask(client, 200, "POST", "/hash", self.good, body=body, **more)
+        assert answer.body.decode() == hashlib.sha256(body).hexdigest()
+
+    def counted(self, check):
+        """Run a check: the application executes the requests that the gate counts, and no other."""
+        if self.gate.bare:
+            check(self)
+            return
+        executed, counted = self.instance.executed(), self.gate.admitted()
+        check(self)
+        counted = self.gate.admitted() - counted
+        wait_until(
+            lambda: self.instance.executed() - executed >= counted,
+            f"{counted} requests counted, {self.instance.executed() - executed} executed",
+        )
+        assert self.instance.executed() - executed == counted, f"only {counted} counted"
+
+
+@promise("100 GETs on a connection, with the countdown in each answer")
+def keep_alive(scene):
+    key = scene.gate.key(per_day=150)
+    with scene.connect() as client:
+        for i in range(100):
+            answer = client.ask("GET", "/plain", key["key"])
+            assert answer.status == 200 and answer.length == 100
+            if scene.gate.bare:
+                continue
+            assert int(answer.value("x-ratelimit-remaining")) == 149 - i
+            reset = int(answer.value("x-ratelimit-reset"))
+            assert reset % DAY_MS == 0 and 0 < reset - time.time() * 1000 <= DAY_MS
+    assert scene.gate.bare or scene.gate.used(key) == 100
+
+
+@promise("HEAD and 404, good and refused")
+def head_and_missing(scene):
+    with scene.connect() as client:
+        for key, status in [(scene.good, 200), *scene.refusals()]:
+            scene.ask(client, status, "HEAD", "/plain", key)
+            scene.plain(client)
+        scene.ask(client, 404, "GET", "/missing", scene.good)
+        scene.plain(client)
+
+
+@promise("POST of 0, 1, 100,000 and 10,000,000 bytes with Content-Length")
+def sized_bodies(scene):
+    with scene.connect() as client:
+        for body in BODIES:
+            scene.post(client, body)
+            scene.plain(client)
+
+
+@promise("POST of 0, 1, 100,000 and 10,000,000 bytes in chunks")
+def chunked_bodies(scene):
+    with scene.connect() as client:
+        for body in BODIES:
+            scene.post(client, body, chunked=CHUNK)
+            scene.plain(client)
+
+
+@promise("a refused body is eaten, and the connection goes on")
+def refused_bodies(scene):
+    with scene.connect() as client:
+        for key, status in scene.refusals():
+            for size in (0, CHUNK):
+                more = {"body": REFUSED_BODY, "chunked": size}
+                scene.ask(client, status, "POST", "/hash", key, **more)
+                scene.plain(client)
+
+
+@promise("401 and 429 in between on a connection")
+def refused_between(scene):
+    with scene.connect() as client:
+        for _ in range(20):
+            for key, status in scene.refusals():
+                scene.ask(client, status, "GET", "/plain", key)
+                scene.plain(client)
+
+
+@promise("a download of 100 MB")
+def download(scene):
+    with open(f"{scene.stage.content}/large", "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    with scene.connect() as client:
+        answer = scene.ask(client, 200, "GET", "/large", scene.good)
+        assert answer.length == LARGE and answer.digest.digest() == digest
+        scene.plain(client)
+
+
+def expect_stream(scene, answer):
+    scene.expect(answer, 200, scene.good)
+    assert answer.body == b"".join(b"piece %d\n" % i for i in range(5)), answer.body
+    # The last piece is written 400 ms behind the first.
+    assert answer.arrivals[-1] - answer.arrivals[0] > 0.3, "the pieces came all at once"
+
+
+@promise("a streaming answer: each piece as it is written")
+def streaming(scene):
+    with scene.connect() as client:
+        expect_stream(scene, client.ask("GET", "/stream", scene.good))
+        scene.plain(client)
+
+
+@promise("a streaming answer to HTTP/1.0, until the connection ends")
+def streaming_until_close(scene):
+    with scene.connect() as client:
+        expect_stream(scene, client.ask("GET", "/stream", scene.good, version="1.0"))
+        client.expect_end()
+
+
+@promise("pipelined requests are answered in order, refused ones among them")
+def pipelined(scene):
+    sent = []
+    for i in range(10):
+        key, status = scene.refusals()[i % 3]
+        body, more = b"body %d" % i, {"chunked": i % 2 * 4}
+        sent.append(("GET", "/plain", scene.good, 200, {}))
+        sent.append(("POST", "/hash", key, status, {"body": body, **more}))
+        sent.append(("POST", "/hash", scene.good, 200, {"body": body, **more}))
+    with scene.connect() as client:
+        client.send(b"".join(request(*row[:3], **row[4]) for row in sent))
+        for method, target, key, status, more in sent:
+            answer = client.answer(method)
+            scene.expect(answer, status, key)
+            if status == 200 and method == "POST":
+                assert answer.body.decode() == hashlib.sha256(more["body"]).hexdigest()
+        scene.plain(client)
+
+
+@promise("a request in segments of a byte, and cut in two anywhere")
+def segments(scene):
+    with scene.connect() as client:
+        for key, status in [(scene.good, 200), *scene.refusals()]:
+            data = request("POST", "/hash", key, body=b"0123456789", chunked=4)
+            cuts = [range(1, len(data)), *([at] for at in range(5, len(data), 17))]
+            for cut in cuts:
+                for start, end in zip([0, *cut], [*cut, len(data)]):
+                    client.send(data[start:end])
+                    time.sleep(0.001)
+                scene.expect(client.answer(), status, key)
+            scene.plain(client)
+
+
+@promise("Expect: 100-continue")
+def expect_continue(scene):
+    body = BODIES[2]
+    for framing in (f"Content-Length: {len(body)}", "Transfer-Encoding: chunked"):
+        data = body if framing.startswith("C") else chunk(body) + chunk(b"")
+        for key, status in [(scene.good, 200), *scene.refusals()]:
+            with scene.connect() as client:
+                client.send(head("POST", "/hash", key, ["Expect: 100-continue", framing]))
+                if status == 200 or scene.gate.bare:
+                    interim = client.answer()
+                    assert interim.status == 100, f"{interim.status} {interim.body[:300]}"
+                    assert not interim.values("x-ratelimit-remaining")
+                    client.send(data)
+                    scene.expect(client.answer(), status, key)
+                else:
+                    scene.expect(client.answer(), status, key)
+                    client.send(data)
+                scene.plain(client)
+
+
+@promise("Connection: close gets the whole answer and a clean end")
+def closed(scene):
+    close = ["Connection: close"]
+    for key, status in [(scene.good, 200), *scene.refusals()]:
+        for method, target, more in (
+            ("GET", "/plain", {"fields": close}),
+            ("GET", "/plain", {"version": "1.0"}),
+            ("POST", "/hash", {"fields": close, "body": REFUSED_BODY}),
+            ("POST", "/hash", {"fields": close, "body": REFUSED_BODY, "chunked": CHUNK}),
+        ):
+            with scene.connect() as client:
+                scene.ask(client, status, method, target, key, **more)
+                client.expect_end()
+    with scene.connect() as client:
+        answer = scene.ask(client, 200, "GET", "/large", scene.good, fields=close)
+        assert answer.length == LARGE
+        client.expect_end()
+
+
+def run_application(stage, gate, application, results):
+    names = [(f"{application.name}: {name}", check) for name, check in CHECKS]
+    wanted = [(name, check) for name, check in names if stage.wants(name)]
+    if not wanted:
+        return
+    if application.missing():
+        results.skip(application.name, f"{application.missing()} is not installed")
+        return
+    print(f"# {application.name} {application.version()}")
+    scene = results.report(f"{application.name} starts", lambda: Scene(stage, gate, application))
+    if not scene:
+        return
+    for name, check in wanted:
+        if gate.bare and check.__name__ == application.cannot:
+            results.skip(name, "the application itself cannot do this")
+        else:
+            results.report(name, lambda check=check: scene.counted(check))
+    scene.instance.stop()
+
+
+def tests(stage, results):
+    stage.fill("large", LARGE)
+    gate = stage.gate([application.port for application in APPLICATIONS])
+    origin = ORIGIN.start(stage)
+    for application in APPLICATIONS:
+        run_application(stage, gate, application, results)
+    origin.stop()
+    results.report("the daemon ends well", gate.stop)
+
+
+main(tests)
