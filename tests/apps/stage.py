@@ -164,7 +164,8 @@ class Stage:
         run("ip", "link", "set", "lo", "up")
         with open("/proc/sys/net/ipv4/ip_local_port_range", "w", encoding="ascii") as file:
             file.write("15000 65000")
-        self.fill("plain", 100)
+        with open(f"{self.content}/plain", "w", encoding="ascii") as file:
+            file.write("0123456789" * 10)
 
     def fill(self, name, size):
         """Make a file of content, no two of its blocks alike."""
@@ -188,8 +189,13 @@ class Stage:
         return NoGate() if self.bare else Gate(self, ports)
 
 
-def run(*command):
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+def run(*command, **more):
+    """Run a program to its end, which must be well; returns what it said on standard output."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=TEST_PATIENCE, check=False, **more
+    )
+    assert done.returncode == 0, f"{command[0]}: {done.returncode} {done.stderr[-1000:]}"
+    return done.stdout
 
 
 class Results:

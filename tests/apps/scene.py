@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""An application behind the gate, and tables of checks of the two."""
+import hashlib
+
+from stage import wait_until
+from wire import Connection
+
+
+class Scene:
+    """An application that runs, and the gate in front of it."""
+
+    def __init__(self, stage, gate, application):
+        self.stage = stage
+        self.gate = gate
+        self.admitted_before = 0 if gate.bare else gate.admitted()
+        self.instance = application.start(stage)
+        self.good = gate.good
+        # Used up until midnight.
+        self.spent = gate.key(per_day=1)["key"]
+        with self.connect() as client:
+            client.ask("GET", "/plain", self.spent)
+
+    def connect(self):
+        return Connection(self.instance.port)
+
+    def refusals(self):
+        """Credentials that are refused, and with what."""
+        return [(None, 401), (self.gate.unknown, 401), (self.spent, 429)]
+
+    def expect(self, answer, status, key):
+        """An answer has this status, and the fields of the gate that go with it."""
+        if self.gate.bare:
+            status = 200 if status in (401, 429) else status
+        assert answer.status == status, f"{answer.status} {answer.body[:300]}"
+        if self.gate.bare:
+            return
+        limited = key in (self.good, self.spent)
+        for name in ("x-ratelimit-remaining", "x-ratelimit-reset"):
+            assert len(answer.values(name)) == limited, f"{name}: {answer.fields}"
+        assert len(answer.values("retry-after")) == (status == 429), answer.fields
+
+    def ask(self, client, status, method, target, key, **more):
+        answer = client.ask(method, target, key, **more)
+        self.expect(answer, status, key)
+        return answer
+
+    def plain(self, client):
+        """The connection still serves, and what comes is the answer."""
+        assert self.ask(client, 200, "GET", "/plain", self.good).length == 100
+
+    def post(self, client, body, **more):
+        answer = self.ask(client, 200, "POST", "/hash", self.good, body=body, **more)
+        assert answer.body.decode() == hashlib.sha256(body).hexdigest()
+
+    def counted(self, check):
+        """Run a check: the application executes the requests that the gate counts, and no other."""
+        if self.gate.bare:
+            check(self)
+            return
+        check(self)
+        counted = self.gate.admitted() - self.admitted_before
+        executed = self.instance.executed
+        # Some write their logs late.
+        wait_until(lambda: executed() >= counted, f"all {counted} requests counted are executed")
+        assert executed() == counted, f"{executed()} requests executed, {counted} counted"
+
+
+class Checks:
+    """A table of checks, each a function of a scene, with the promise that it holds us to."""
+
+    def __init__(self):
+        self.rows = []
+
+    def promise(self, name):
+        """Decorate a check: put it into the table."""
+
+        def add(check):
+            self.rows.append((name, check))
+            return check
+
+        return add
+
+    def run(self, stage, gate, application, results):
+        """Run those that are wanted on one application."""
+        rows = [(f"{application.name}: {name}", check) for name, check in self.rows]
+        rows = [(name, check) for name, check in rows if stage.wants(name)]
+        if not rows:
+            return
+        if application.missing():
+            results.skip(application.name, f"{application.missing()} is not installed")
+            return
+        print(f"# {application.name} {application.version()}")
+        start = f"{application.name} starts"
+        scene = results.report(start, lambda: Scene(stage, gate, application))
+        if not scene:
+            return
+        for name, check in rows:
+            if gate.bare and check.__name__ == application.cannot:
+                results.skip(name, "the application itself cannot do this")
+            else:
+                results.report(name, lambda check=check: scene.counted(check))
+        scene.instance.stop()
