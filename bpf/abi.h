@@ -164,16 +164,16 @@ struct handoff {
 #define HANDOFF_LARGE (4096 - sizeof(struct handoff))
 
 /*
- * What comes back from the relay: a datagram through its injector, of bytes for INJECT_BYTES, and a
- * struct injection behind them.
+ * What comes back from the relay, a datagram through its injector: a struct injection; or, where
+ * struct injecting announces it, bytes to be judged.
  */
 enum injection_kind {
-	INJECT_SINK,	/* goes to the sink, to make it one */
-	INJECT_ANSWER,	/* the answer that is owed goes out */
-	INJECT_BYTES,	/* judge these */
-	INJECT_MORE,	/* all that was handed up is the begin of a head */
-	INJECT_RELEASE, /* all bytes handed up were judged: back to the fast path */
-	INJECT_END,	/* end the connection, unless more has come meanwhile */
+	INJECT_SINK = 1, /* goes to the sink, to make it one */
+	INJECT_ANSWER,	 /* the answer that is owed goes out */
+	INJECT_BYTES,	 /* judge the datagram, all of it or none */
+	INJECT_MORE,	 /* all that was handed up is the begin of a head */
+	INJECT_RELEASE,	 /* all that was handed up was judged: back to the fast path */
+	INJECT_END,	 /* end the connection, unless more has come meanwhile */
 };
 
 struct injection {
@@ -184,20 +184,26 @@ struct injection {
 	__u32 force;  /* INJECT_END: whatever came meanwhile */
 };
 
-#define INJECT_BYTES_MAX 32768
+#define INJECT_BYTES_MAX 65536
 
-/* Value of `injected`, a single element: what became of the datagram sent last. */
-enum injected_result {
+/* What became of a datagram. */
+enum injected {
 	INJECTED_GONE,	/* the connection has ended, or nothing more of it is passed */
-	INJECTED_TAKEN, /* the first `number` bytes are dealt with */
-	INJECTED_MORE,	/* a head of at most `number` bytes goes on behind these */
-	INJECTED_WAIT,	/* an earlier answer is not out yet; HANDOFF_TURN follows, or try again */
-	INJECTED_DONE,
+	INJECTED_TAKEN, /* it is dealt with */
+	INJECTED_PART,	/* only its first `number` bytes can be judged at once */
+	INJECTED_MORE,	/* a head of at most `number` bytes goes on behind it */
+	INJECTED_WAIT,	/* an earlier answer is not out yet: HANDOFF_TURN follows, or try again */
 };
 
-struct injected {
-	__u32 result; /* enum injected_result */
-	__u32 number; /* bytes; INJECTED_WAIT to INJECT_END: what `eaten` is now */
+/*
+ * Value of `injecting`, a single element in memory that the relay shares. Datagrams are dealt with
+ * while they are sent, so that it is always about the one at hand.
+ */
+struct injecting {
+	struct injection
+		bytes; /* whose the datagram's bytes are; kind 0: they are a struct injection */
+	__u32 result;  /* enum injected */
+	__u32 number;  /* bytes; INJECTED_WAIT to INJECT_END: what `eaten` is now */
 };
 
 /* Index into `counters`, a per-CPU array of __u64. SLUICE_COUNTERS lists name and help of each. */

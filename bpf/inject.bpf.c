@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The relay's way back in: each datagram on its injector is bytes of a connection, where there are
- * any, and a struct injection. Bytes are judged here as the verdict program would judge them, and go
- * on to the application, or turn into an answer; the relay is told how many are dealt with.
+ * The relay's way back in: each datagram on its injector is bytes of a connection, or a struct
+ * injection. Bytes are judged here as the verdict program would judge them, and go on to the
+ * application, or turn into an answer.
  *
  * It runs when the relay sends, without the connection's lock: see conn.bpf.h.
  */
@@ -13,28 +13,26 @@
 #include "handoff.bpf.h"
 #include "judge.bpf.h"
 
-/* Bytes of a refused request that are left to be sent back out; none of them is. */
+/* Bytes left of a datagram that is sent out of a socket, in one piece; none of them leaves it. */
 #define STUB 1
 
-static __always_inline int report(enum injected_result result, __u32 number, int verdict)
+/* Tell the relay what becomes of the datagram, and the kernel the verdict. */
+static __always_inline int report(struct injecting *to, enum injected result, __u32 number,
+				  int verdict)
 {
-	__u32 zero = 0;
-	struct injected *to = bpf_map_lookup_elem(&injected, &zero);
-
-	if (to)
-		*to = (struct injected){ result, number };
+	to->result = result;
+	to->number = number;
 	return verdict;
 }
 
-/* Redirect the first `length` bytes of the datagram. A connection that has ended is not found. */
-static __always_inline int redirect(struct __sk_buff *skb, __u64 cookie, __u32 length, __u64 flags)
+/* Send a buffer out of the connection, where the message program replaces or refuses it. */
+static __always_inline int send_stub(struct judgement *judged)
 {
-	if (skb->len != length && bpf_skb_change_tail(skb, length, 0))
+	if (bpf_skb_change_tail(judged->skb, STUB, 0))
 		return SK_DROP;
-	return bpf_sk_redirect_hash(skb, &socks, &cookie, flags);
+	return bpf_sk_redirect_hash(judged->skb, &socks, &judged->cookie, 0);
 }
 
-/* Have the message program send what is owed. */
 static __always_inline int send_answer(struct judgement *judged)
 {
 	struct conn *conn = judged->conn;
@@ -42,39 +40,39 @@ static __always_inline int send_answer(struct judgement *judged)
 	if (conn->ingress == INGRESS_BODY)
 		tell_end(conn, judged->cookie, DISCARD_QUIET_MS);
 	conn->answering = 1;
-	return redirect(judged->skb, judged->cookie, STUB, 0);
+	return send_stub(judged);
 }
 
-static __noinline int inject_bytes(struct judgement *judged, __u32 number)
+static __noinline int inject_bytes(struct judgement *judged, struct injecting *to)
 {
 	struct conn *conn = judged->conn;
-	__u32 turns = conn->turns;
+	__u32 length = judged->skb->len, turns = conn->turns;
 	enum step step = judge(judged);
-	__u32 taken = judged->taken;
 
 	switch (step) {
 	case STEP_MORE:
-		conn->begun = number;
-		return report(INJECTED_MORE, conn->gate.head_limit, SK_DROP);
+		conn->begun = to->bytes.number;
+		return report(to, INJECTED_MORE, conn->gate.head_limit, SK_DROP);
+	case STEP_WAIT:
+		return report(to, INJECTED_WAIT, 0, SK_DROP);
+	case STEP_PART:
+		return report(to, INJECTED_PART, judged->taken, SK_DROP);
 	case STEP_END:
 		tell_end(conn, judged->cookie, 0);
-		return report(INJECTED_GONE, 0, SK_DROP);
+		return report(to, INJECTED_GONE, 0, SK_DROP);
 	case STEP_PASS:
-		conn->judged += taken;
+		conn->judged += length;
 		if (conn->turns != turns)
 			count(COUNTER_ADMITTED_SLOW);
-		return report(INJECTED_TAKEN, taken,
-			      redirect(judged->skb, judged->cookie, taken, BPF_F_INGRESS));
-	case STEP_EAT:
-		conn->judged += taken;
-		conn->eaten += taken;
-		return report(INJECTED_TAKEN, taken, SK_DROP);
-	case STEP_ANSWER:
-		conn->judged += taken;
-		conn->eaten += taken;
-		return report(INJECTED_TAKEN, taken, send_answer(judged));
-	default: /* STEP_WAIT; STEP_PART does not come */
-		return report(INJECTED_WAIT, 0, SK_DROP);
+		/* A connection that has ended is not found. */
+		return report(to, INJECTED_TAKEN, 0,
+			      bpf_sk_redirect_hash(judged->skb, &socks, &judged->cookie,
+						   BPF_F_INGRESS));
+	default: /* STEP_EAT, STEP_ANSWER */
+		conn->judged += length;
+		conn->eaten += length;
+		return report(to, INJECTED_TAKEN, 0,
+			      step == STEP_ANSWER ? send_answer(judged) : SK_DROP);
 	}
 }
 
@@ -82,11 +80,11 @@ static __noinline int inject_bytes(struct judgement *judged, __u32 number)
  * Back to the fast path, unless more was handed up meanwhile. All that the relay had is queued on
  * the connection by now, and what the verdict program passes queues behind it.
  */
-static __always_inline int release(struct conn *conn, __u32 handed)
+static __always_inline int release(struct conn *conn, __u32 handed, struct injecting *to)
 {
 	bool released = core_swap(&conn->handed, HANDED_UP | handed, 0);
 
-	return report(released ? INJECTED_DONE : INJECTED_WAIT, 0, SK_DROP);
+	return report(to, released ? INJECTED_TAKEN : INJECTED_WAIT, 0, SK_DROP);
 }
 
 /*
@@ -94,7 +92,8 @@ static __always_inline int release(struct conn *conn, __u32 handed)
  * an error. Not while the kernel has not taken all of an answer; nor for a body that goes on, nor
  * where a client still sends and may not have read its answer.
  */
-static __always_inline int end_quiet(struct judgement *judged, const struct injection *injection)
+static __always_inline int end_quiet(struct judgement *judged, const struct injection *injection,
+				     struct injecting *to)
 {
 	struct conn *conn = judged->conn;
 	bool refused_body = conn->ingress == INGRESS_BODY && conn->body.refused;
@@ -102,28 +101,29 @@ static __always_inline int end_quiet(struct judgement *judged, const struct inje
 
 	if (!injection->force && !conn->closing &&
 	    (conn->turns != injection->number || !refused_body))
-		return report(INJECTED_DONE, 0, SK_DROP);
+		return report(to, INJECTED_TAKEN, 0, SK_DROP);
 	if (is_unread(conn, judged->tcp) || conn->answering ||
 	    (!injection->force && eaten != injection->eaten))
-		return report(INJECTED_WAIT, eaten, SK_DROP);
+		return report(to, INJECTED_WAIT, eaten, SK_DROP);
 	conn->closing = CLOSING_SENT;
-	return report(INJECTED_DONE, 0, redirect(judged->skb, judged->cookie, STUB, 0));
+	return report(to, INJECTED_TAKEN, 0, send_stub(judged));
 }
 
-static __always_inline int inject(struct judgement *judged, const struct injection *injection)
+static __always_inline int inject(struct judgement *judged, const struct injection *injection,
+				  struct injecting *to)
 {
 	switch (injection->kind) {
 	case INJECT_ANSWER:
-		return redirect(judged->skb, judged->cookie, STUB, 0);
+		return report(to, INJECTED_TAKEN, 0, send_stub(judged));
 	case INJECT_BYTES:
-		return inject_bytes(judged, injection->number);
+		return inject_bytes(judged, to);
 	case INJECT_MORE:
 		judged->conn->begun = injection->number;
-		return report(INJECTED_DONE, 0, SK_DROP);
+		return report(to, INJECTED_TAKEN, 0, SK_DROP);
 	case INJECT_RELEASE:
-		return release(judged->conn, injection->number);
+		return release(judged->conn, injection->number, to);
 	case INJECT_END:
-		return end_quiet(judged, injection);
+		return end_quiet(judged, injection, to);
 	default:
 		return SK_DROP;
 	}
@@ -134,14 +134,16 @@ int sluice_inject(struct __sk_buff *skb)
 {
 	struct judgement judged = { .skb = skb };
 	struct injection injection;
+	struct injecting *to;
 	struct bpf_sock *sk;
-	__u32 length = skb->len - sizeof(injection);
 	int verdict = SK_DROP;
+	__u32 zero = 0;
 
-	report(INJECTED_GONE, 0, SK_DROP);
-	if (skb->len <= sizeof(injection) ||
-	    bpf_skb_load_bytes(skb, length, &injection, sizeof(injection)) ||
-	    bpf_skb_change_tail(skb, length, 0))
+	to = bpf_map_lookup_elem(&injecting, &zero);
+	if (!to)
+		return SK_DROP;
+	injection = to->bytes;
+	if (!injection.kind && bpf_skb_load_bytes(skb, 0, &injection, sizeof(injection)))
 		return SK_DROP;
 	judged.cookie = injection.cookie;
 	if (injection.kind == INJECT_SINK)
@@ -152,7 +154,7 @@ int sluice_inject(struct __sk_buff *skb)
 		return SK_DROP;
 	judged.tcp = bpf_skc_to_tcp_sock(sk);
 	if (judged.conn && judged.tcp)
-		verdict = inject(&judged, &injection);
+		verdict = inject(&judged, &injection, to);
 	bpf_sk_release(sk);
 	return verdict;
 }

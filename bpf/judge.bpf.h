@@ -30,10 +30,10 @@ enum step {
 	/* They were not judged, and nothing has changed: */
 	STEP_MORE, /* a head goes on behind them */
 	STEP_WAIT, /* an earlier answer is not out yet */
-	STEP_PART, /* more than can be judged at once, where it must be all or none */
+	STEP_PART, /* they are more than can be judged at once, which judgement.taken is */
 };
 
-/* Bytes under judgement: all of an skb's. */
+/* Bytes under judgement: all of an skb's, or none where that cannot be. */
 struct judgement {
 	struct __sk_buff *skb;
 	struct conn *conn;
@@ -71,10 +71,10 @@ static __noinline void measure(struct judgement *judged, struct body *body, __u3
 	judged->extent = SCAN_END;
 }
 
-/* Whether there are bytes behind what can be judged, and they cannot be left for later. */
+/* Whether there are bytes behind what can be judged. */
 static __always_inline bool is_part(const struct judgement *judged)
 {
-	return judged->whole && judged->taken < judged->skb->len;
+	return judged->taken < judged->skb->len;
 }
 
 /* --- refusals -------------------------------------------------------------------------------- */
@@ -104,7 +104,6 @@ static __noinline enum step refuse_and_close(struct judgement *judged, bool ling
 	conn->ingress = INGRESS_CLOSED;
 	conn->closing = CLOSING_DUE;
 	conn->linger = linger;
-	judged->taken = judged->skb->len;
 	return STEP_ANSWER;
 }
 
@@ -119,7 +118,6 @@ static __noinline enum step end(struct judgement *judged)
 {
 	judged->conn->ingress = INGRESS_CLOSED;
 	judged->conn->closing = CLOSING_SENT;
-	judged->taken = judged->skb->len;
 	count(COUNTER_DISCARDED);
 	return STEP_END;
 }
@@ -276,7 +274,6 @@ static __always_inline enum step judge(struct judgement *judged)
 {
 	struct conn *conn = judged->conn;
 
-	judged->taken = judged->skb->len;
 	if (conn->closing || conn->ingress == INGRESS_CLOSED)
 		return STEP_EAT;
 	if (conn->switched)

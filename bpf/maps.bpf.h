@@ -100,14 +100,14 @@ struct {
 	__uint(max_entries, 4 * 1024 * 1024);
 } handoff SEC(".maps") __weak;
 
-/* To the relay: what became of its last datagram. */
+/* Beside the injector: what the datagram at hand is, and what becomes of it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct injected);
-} injected SEC(".maps") __weak;
+	__type(value, struct injecting);
+} injecting SEC(".maps") __weak;
 
 /* What the gate knows of a socket, where only the socket is at hand. */
 struct {

@@ -47,17 +47,14 @@ struct relay {
 	struct loop_source timer;
 	const char *pin_folder;
 	struct ring_buffer *handoff;
-	struct injected *injected; /* the map's element */
-	int injector[2];	   /* 0 is written to; 1 is in the map */
-	int sink[2];		   /* 0 is in the map; 1 is its peer */
+	struct injecting *injecting; /* the map's element */
+	int injector[2];	     /* 0 is written to; 1 is in the map */
+	int sink[2];		     /* 0 is in the map; 1 is its peer */
 	struct injection batch[BATCH];
 	unsigned count; /* of injections in batch */
 	unsigned taken; /* records in this round */
 	struct streams streams;
 };
-
-/* What goes before an injection that has no bytes. */
-static const char padding;
 
 static int open_pin(const struct relay *relay, const char *name)
 {
@@ -154,15 +151,14 @@ static uint64_t monotonic_us(void)
 static void flush(struct relay *relay)
 {
 	struct mmsghdr messages[BATCH] = {};
-	struct iovec pieces[BATCH][2];
+	struct iovec pieces[BATCH];
 	unsigned sent = 0;
 	int n;
 
 	for (unsigned i = 0; i < relay->count; i++) {
-		pieces[i][0] = (struct iovec){ (void *)&padding, sizeof(padding) };
-		pieces[i][1] = (struct iovec){ &relay->batch[i], sizeof(relay->batch[i]) };
-		messages[i].msg_hdr.msg_iov = pieces[i];
-		messages[i].msg_hdr.msg_iovlen = 2;
+		pieces[i] = (struct iovec){ &relay->batch[i], sizeof(relay->batch[i]) };
+		messages[i].msg_hdr.msg_iov = &pieces[i];
+		messages[i].msg_hdr.msg_iovlen = 1;
 	}
 	while (sent < relay->count) {
 		n = sendmmsg(relay->injector[0], messages + sent, relay->count - sent, 0);
@@ -180,20 +176,21 @@ static void gather(struct relay *relay, enum injection_kind kind, uint64_t cooki
 
 /* The program behind the injector has run when the datagram is sent. */
 static int inject(void *data, const struct injection *injection, const void *bytes, size_t length,
-		  struct injected *ret_injected)
+		  struct injecting *ret_injected)
 {
 	struct relay *relay = data;
-	struct iovec pieces[2] = { { (void *)&padding, sizeof(padding) },
-				   { (void *)injection, sizeof(*injection) } };
-	const struct msghdr message = { .msg_iov = pieces, .msg_iovlen = 2 };
+	ssize_t sent;
 
+	*relay->injecting = (struct injecting){ .result = INJECTED_GONE };
 	if (bytes)
-		pieces[0] = (struct iovec){ (void *)bytes, length };
-	*relay->injected = (struct injected){ .result = INJECTED_GONE };
-	if (sendmsg(relay->injector[0], &message, MSG_DONTWAIT) < 0)
-		return -errno;
-	*ret_injected = *(volatile struct injected *)relay->injected;
-	return 0;
+		relay->injecting->bytes = *injection;
+	else
+		length = sizeof(*injection);
+	/* A system call stands between what is written here and what the program reads. */
+	sent = send(relay->injector[0], bytes ? bytes : injection, length, MSG_DONTWAIT);
+	relay->injecting->bytes.kind = 0;
+	*ret_injected = *relay->injecting;
+	return sent < 0 ? -errno : 0;
 }
 
 /* Returns nonzero where there is enough to do before more is taken. */
@@ -324,18 +321,18 @@ static int open_records(struct relay *relay)
 				       ring_buffer__epoll_fd(relay->handoff), on_records, relay);
 }
 
-static int map_injected(struct relay *relay)
+static int map_injecting(struct relay *relay)
 {
-	int fd = open_pin(relay, "injected");
+	int fd = open_pin(relay, "injecting");
 	void *element;
 
 	if (fd < 0)
 		return fd;
-	element = mmap(NULL, sizeof(*relay->injected), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	element = mmap(NULL, sizeof(*relay->injecting), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	if (element == MAP_FAILED)
 		return -errno;
-	relay->injected = element;
+	relay->injecting = element;
 	return 0;
 }
 
@@ -404,7 +401,7 @@ int relay_run(const char *pin_folder)
 		r = watch_folder(&relay);
 	streams_init(&relay.streams, inject, &relay);
 	if (!r)
-		r = map_injected(&relay);
+		r = map_injecting(&relay);
 	if (!r)
 		r = open_sockets(&relay);
 	if (!r)

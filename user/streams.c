@@ -225,15 +225,16 @@ static bool reserve(struct streams *streams, struct stream *stream, size_t more)
 
 /* --- asking the kernel ------------------------------------------------------------------------- */
 
-static struct injected ask(struct streams *streams, const struct stream *stream,
-			   struct injection injection, const void *bytes, size_t length)
+static struct injecting ask(struct streams *streams, const struct stream *stream,
+			    struct injection injection, size_t length)
 {
-	struct injected injected = { .result = INJECTED_WAIT };
+	const void *bytes = length ? stream->bytes + stream->start : NULL;
+	struct injecting injected;
 
 	injection.cookie = stream->cookie;
 	/* What could not be sent is tried again. */
 	if (streams->inject(streams->data, &injection, bytes, length, &injected))
-		return (struct injected){ .result = INJECTED_WAIT, .number = injection.eaten };
+		return (struct injecting){ .result = INJECTED_WAIT, .number = injection.eaten };
 	return injected;
 }
 
@@ -272,7 +273,7 @@ static void try_end(struct streams *streams, struct stream *stream, uint64_t now
 		.eaten = stream->eaten,
 		.force = stream->forced || now_us >= stream->end_until_us,
 	};
-	struct injected injected = ask(streams, stream, end, NULL, 0);
+	struct injecting injected = ask(streams, stream, end, 0);
 
 	if (injected.result != INJECTED_WAIT) {
 		stream->ending = false;
@@ -309,8 +310,6 @@ static void begin_head(struct stream *stream, uint32_t limit, uint64_t now_us)
 
 static void take(struct streams *streams, struct stream *stream, size_t length)
 {
-	if (length > stream->length)
-		length = stream->length;
 	sodium_memzero(stream->bytes + stream->start, length);
 	stream->start += length;
 	stream->length -= length;
@@ -320,22 +319,37 @@ static void take(struct streams *streams, struct stream *stream, size_t length)
 		drop_bytes(streams, stream);
 }
 
+/* Ask for as many bytes as there are, then for as many as can be judged at once. */
+static struct injecting ask_for_bytes(struct streams *streams, struct stream *stream,
+				      size_t *ret_length)
+{
+	const struct injection injection = { .kind = INJECT_BYTES, .number = stream->received };
+	size_t length = stream->length < INJECT_BYTES_MAX ? stream->length : INJECT_BYTES_MAX;
+	struct injecting injected = ask(streams, stream, injection, length);
+
+	if (injected.result == INJECTED_PART && injected.number && injected.number < length) {
+		length = injected.number;
+		injected = ask(streams, stream, injection, length);
+	}
+	*ret_length = length;
+	return injected;
+}
+
 /* Have the first bytes judged. Returns whether there may be more to judge at once. */
 static bool judge(struct streams *streams, struct stream *stream, uint64_t now_us)
 {
-	struct injection injection = { .kind = INJECT_BYTES, .number = stream->received };
-	size_t length = stream->length < INJECT_BYTES_MAX ? stream->length : INJECT_BYTES_MAX;
-	struct injected injected;
+	const struct injection more = { .kind = INJECT_MORE, .number = stream->received };
+	struct injecting injected;
+	size_t length;
 
 	if (stream->in_head && !head_is_over(stream)) {
-		injection.kind = INJECT_MORE;
-		ask(streams, stream, injection, NULL, 0);
+		ask(streams, stream, more, 0);
 		return false;
 	}
-	injected = ask(streams, stream, injection, stream->bytes + stream->start, length);
+	injected = ask_for_bytes(streams, stream, &length);
 	switch (injected.result) {
 	case INJECTED_TAKEN:
-		take(streams, stream, injected.number);
+		take(streams, stream, length);
 		return stream->length;
 	case INJECTED_MORE:
 		begin_head(stream, injected.number, now_us);
@@ -357,7 +371,7 @@ static void release(struct streams *streams, struct stream *stream, uint64_t now
 {
 	const struct injection injection = { .kind = INJECT_RELEASE, .number = stream->received };
 
-	stream->up = ask(streams, stream, injection, NULL, 0).result == INJECTED_WAIT;
+	stream->up = ask(streams, stream, injection, 0).result == INJECTED_WAIT;
 	if (stream->up)
 		try_later(stream, now_us);
 }

@@ -25,12 +25,12 @@
 /*
  * Send a datagram to the kernel and learn what became of it.
  *
- * bytes	NULL where the kind goes without
+ * bytes	those of INJECT_BYTES, else NULL
  *
- * Returns 0, or a negative errno where it could not be sent.
+ * Returns 0 and what the kernel says, or a negative errno where it could not be sent.
  */
 typedef int streams_inject(void *data, const struct injection *injection, const void *bytes,
-			   size_t length, struct injected *ret_injected);
+			   size_t length, struct injecting *ret_injected);
 
 struct stream;
 
