@@ -153,7 +153,8 @@ static __noinline int answer(struct judgement *judged)
 
 	conn->answering = 1;
 	conn->eaten += skb->len;
-	if ((large || should_be_quiet(judged->tcp)) && tell_relay(&hint, RELAY_BACKLOG))
+	if ((large || should_be_quiet(judged->tcp)) && sink_takes(skb) &&
+	    tell_relay(&hint, RELAY_BACKLOG))
 		return eat(skb, judged->tcp);
 	/* Each fragment would be sent as a message of its own, so there must be but one. */
 	if (!large && !bpf_skb_pull_data(skb, skb->len))

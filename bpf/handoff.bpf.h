@@ -17,8 +17,11 @@
 #include "kernel.bpf.h"
 #include "maps.bpf.h"
 
-/* Bytes in the ring buffer beyond which the relay is taken for stopped, where it is not needed. */
-#define RELAY_BACKLOG 16384
+/*
+ * Bytes in the ring buffer beyond which the relay is taken for stopped, where it is not needed. One
+ * that has ended has no sink any more.
+ */
+#define RELAY_BACKLOG (1024 * 1024)
 
 /* --- eating a buffer --------------------------------------------------------------------------- */
 
