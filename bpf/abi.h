@@ -145,16 +145,18 @@ struct reply_template {
  */
 enum handoff_kind {
 	HANDOFF_ANSWER, /* send INJECT_ANSWER: the programs could not without waking the application */
-	HANDOFF_BYTES, /* keep these, and send them as INJECT_BYTES */
-	HANDOFF_TURN,  /* an answer is out: bytes that waited for it can be judged */
-	HANDOFF_END,   /* send INJECT_END once nothing more has come for a while */
+	HANDOFF_BYTES,	/* keep these, and send them as INJECT_BYTES */
+	HANDOFF_TURN,	/* an answer is out: bytes that waited for it can be judged */
+	HANDOFF_END,	/* send INJECT_END once nothing more has come for a while */
+	HANDOFF_PACKET, /* send this IP packet again, but without its FIN */
 };
 
 struct handoff {
 	__u64 cookie;	/* of the connection */
 	__u16 kind;	/* enum handoff_kind */
 	__u16 length;	/* of the bytes that follow */
-	__u32 number;	/* HANDOFF_BYTES: of the first; HANDOFF_END: struct conn's `turns` */
+	__u32 number;	/* HANDOFF_BYTES: of the first; HANDOFF_END: struct conn's `turns`;
+			   HANDOFF_PACKET: offset of its TCP header */
 	__u32 quiet_ms; /* HANDOFF_END: how long nothing must have come */
 	__u32 eaten;	/* HANDOFF_END: struct conn's */
 };
@@ -162,6 +164,7 @@ struct handoff {
 /* Bytes behind a struct handoff: a record has room for one of these numbers of them. */
 #define HANDOFF_SMALL (128 - sizeof(struct handoff))
 #define HANDOFF_LARGE (4096 - sizeof(struct handoff))
+#define HANDOFF_HUGE  65528 /* for packets */
 
 /*
  * What comes back from the relay, a datagram through its injector: a struct injection; or, where

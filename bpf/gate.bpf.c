@@ -49,43 +49,22 @@ struct handing {
 	__u32 failed;
 };
 
-/* Hand up to `room` bytes, in a record that has room for so many; room is a constant. */
-static __always_inline long hand_piece(struct handing *handing, const __u32 room)
-{
-	__u32 left = handing->length - handing->at;
-	struct handoff *record;
-
-	if (left > room)
-		left = room;
-	asm volatile("" : "+r"(left));
-	record = bpf_ringbuf_reserve(&handoff, sizeof(*record) + room, 0);
-	if (!record)
-		goto out_failed;
-	*record = (struct handoff){
-		.cookie = handing->cookie,
-		.kind = HANDOFF_BYTES,
-		.length = left,
-		.number = handing->first + handing->at,
-	};
-	if (!left || bpf_skb_load_bytes(handing->skb, handing->at, record + 1, left)) {
-		bpf_ringbuf_discard(record, 0);
-		goto out_failed;
-	}
-	bpf_ringbuf_submit(record, 0);
-	handing->at += left;
-	return handing->at >= handing->length;
-
-out_failed:
-	handing->failed = 1;
-	return 1;
-}
-
-/* A callback of bpf_loop(). */
+/* Hand up some of the buffer; a callback of bpf_loop(). */
 static long hand_some(__u32 index, struct handing *handing)
 {
-	if (handing->length - handing->at <= HANDOFF_SMALL)
-		return hand_piece(handing, HANDOFF_SMALL);
-	return hand_piece(handing, HANDOFF_LARGE);
+	struct handoff record = { .cookie = handing->cookie, .kind = HANDOFF_BYTES };
+	__u32 left = handing->length - handing->at;
+	bool done;
+
+	record.number = handing->first + handing->at;
+	if (left <= HANDOFF_SMALL)
+		done = tell_bytes(&record, handing->skb, handing->at, left, HANDOFF_SMALL);
+	else
+		done = tell_bytes(&record, handing->skb, handing->at,
+				  left < HANDOFF_LARGE ? left : HANDOFF_LARGE, HANDOFF_LARGE);
+	handing->failed = !done;
+	handing->at += left < HANDOFF_LARGE ? left : HANDOFF_LARGE;
+	return !done || handing->at >= handing->length;
 }
 
 /*
@@ -102,7 +81,7 @@ static __noinline bool hand_bytes(struct __sk_buff *skb, __u64 cookie, __u32 fir
 	};
 
 	bpf_loop(handing.length / HANDOFF_LARGE + 2, hand_some, &handing, 0);
-	return !handing.failed && handing.at == handing.length;
+	return !handing.failed && handing.at >= handing.length;
 }
 
 /* Hand the buffer to the relay. What is not judged is not passed, whatever happens to it there. */

@@ -14,6 +14,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "handoff.bpf.h"
 #include "kernel.bpf.h"
 #include "maps.bpf.h"
 
@@ -151,6 +152,7 @@ static __always_inline int tcp_offset(struct __sk_buff *skb)
 
 /* What the guard has to know of a packet. */
 struct packet {
+	__u32 tcp_at;	  /* offset of the TCP header */
 	__u32 options_at; /* offset of the TCP options */
 	__u32 options_length;
 	bool payload;
@@ -167,6 +169,7 @@ static __always_inline struct packet read_packet(struct __sk_buff *skb)
 
 	if (offset < 0 || bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)))
 		return packet;
+	packet.tcp_at = offset;
 	packet.syn = tcp.syn;
 	packet.fin = tcp.fin;
 	packet.options_at = offset + sizeof(tcp);
@@ -236,31 +239,51 @@ static __always_inline bool is_undecided(const struct conn *conn, struct tcp_soc
 }
 
 /*
+ * Have the relay send a packet again, without its FIN. Not where it could miss the socket, and be
+ * answered with a reset.
+ */
+static __noinline bool tell_packet(struct __sk_buff *skb, const struct bpf_sock *sk,
+				   const struct packet *packet, __u64 cookie)
+{
+	const struct handoff record = { .cookie = cookie,
+					.kind = HANDOFF_PACKET,
+					.number = packet->tcp_at };
+	__u32 length = skb->len;
+
+	if (sk->bound_dev_if || bpf_ringbuf_query(&handoff, BPF_RB_AVAIL_DATA) > RELAY_BACKLOG)
+		return false;
+	if (length <= HANDOFF_LARGE)
+		return tell_bytes(&record, skb, 0, length, HANDOFF_LARGE);
+	return length <= HANDOFF_HUGE && tell_bytes(&record, skb, 0, length, HANDOFF_HUGE);
+}
+
+/*
  * A packet for an enrolled connection.
  *
  * The end of the client's stream makes the application close, and would take along an answer of the
  * gate's that is on its way, or bytes that are still to be judged. Kept back, it is sent again a
- * moment later. So is what comes from a client far ahead of its answers, which is all that bounds
+ * moment later. Where it comes with bytes, nobody knows yet what these are: they are let in without
+ * it. So is kept back what comes from a client far ahead of its answers, which is all that bounds
  * the bytes that the relay keeps for a connection.
  */
-static __always_inline int guard_enrolled(struct __sk_buff *skb, struct tcp_sock *tcp,
-					  const struct socket_mark *mark)
+static __always_inline int guard_enrolled(struct __sk_buff *skb, const struct bpf_sock *sk,
+					  struct tcp_sock *tcp, const struct socket_mark *mark)
 {
 	struct conn *conn = bpf_map_lookup_elem(&conns, &mark->cookie);
-	struct packet packet;
+	struct packet packet = read_packet(skb);
+	bool undecided;
 
-	if (!conn || !is_undecided(conn, tcp))
+	if (!conn)
 		return GUARD_PASS;
-	packet = read_packet(skb);
-	if (packet.payload) {
-		if (!(conn->handed & HANDED_UP))
-			return GUARD_PASS;
-		return (__u32)conn->handed - conn->judged > AHEAD_MAX ? GUARD_DROP : GUARD_PASS;
-	}
+	if (packet.payload && conn->handed & HANDED_UP &&
+	    (__u32)conn->handed - conn->judged > AHEAD_MAX)
+		return GUARD_DROP;
 	if (!packet.fin || conn->held >= HELD_MAX)
 		return GUARD_PASS;
-	conn->held++;
-	return GUARD_DROP;
+	undecided = packet.payload ? tell_packet(skb, sk, &packet, mark->cookie)
+				   : is_undecided(conn, tcp);
+	conn->held += undecided;
+	return undecided ? GUARD_DROP : GUARD_PASS;
 }
 
 SEC("cgroup_skb/ingress")
@@ -287,7 +310,7 @@ int sluice_guard(struct __sk_buff *skb)
 		return guard_handshake(skb, tcp);
 	mark = bpf_sk_storage_get(&marks, sk, 0, 0);
 	if (mark)
-		return guard_enrolled(skb, tcp, mark);
+		return guard_enrolled(skb, sk, tcp, mark);
 	if (!read_packet(skb).payload)
 		return GUARD_PASS;
 	count(COUNTER_GUARD_DROPPED);

@@ -65,6 +65,32 @@ static __always_inline bool tell_relay(const struct handoff *record, __u64 backl
 	       !bpf_ringbuf_output(&handoff, (void *)record, sizeof(*record), 0);
 }
 
+/*
+ * Hand the relay bytes of a buffer, behind a record of which all but the length is set.
+ *
+ * room		bytes that the record has room for: a constant, length or more
+ *
+ * Returns false where the relay does not get them.
+ */
+static __always_inline bool tell_bytes(const struct handoff *record, struct __sk_buff *skb,
+				       __u32 at, __u32 length, const __u32 room)
+{
+	struct handoff *to = bpf_ringbuf_reserve(&handoff, sizeof(*to) + room, 0);
+
+	if (!to)
+		return false;
+	*to = *record;
+	to->length = length;
+	/* The compiler knows these bounds; the verifier has to see them. */
+	asm volatile("" : "+r"(length));
+	if (!length || length > room || bpf_skb_load_bytes(skb, at, to + 1, length)) {
+		bpf_ringbuf_discard(to, 0);
+		return false;
+	}
+	bpf_ringbuf_submit(to, 0);
+	return true;
+}
+
 /* End the connection once nothing has come for quiet_ms milliseconds. */
 static __always_inline bool tell_end(const struct conn *conn, __u64 cookie, __u32 quiet_ms)
 {

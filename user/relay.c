@@ -25,6 +25,7 @@
 #include "../bpf/conn.bpf.h"
 #include "log.h"
 #include "loop.h"
+#include "resend.h"
 #include "streams.h"
 
 /* Milliseconds that the kernel may take to find out that nothing can be sent on the sink. */
@@ -54,6 +55,7 @@ struct relay {
 	unsigned count; /* of injections in batch */
 	unsigned taken; /* records in this round */
 	struct streams streams;
+	struct resend resend;
 };
 
 static int open_pin(const struct relay *relay, const char *name)
@@ -203,6 +205,9 @@ static int on_record(void *data, void *bytes, size_t size)
 		return 0;
 	if (record->kind == HANDOFF_ANSWER)
 		gather(relay, INJECT_ANSWER, record->cookie);
+	else if (record->kind == HANDOFF_PACKET) /* the client repeats what fails here */
+		resend_without_fin(&relay->resend, (const uint8_t *)(record + 1), record->length,
+				   record->number);
 	else
 		streams_take(&relay->streams, record, monotonic_us());
 	return ++relay->taken >= ROUND ? -EINTR : 0;
@@ -387,7 +392,8 @@ int relay_run(const char *pin_folder)
 			       .pin_folder = path,
 			       .records = LOOP_SOURCE_NONE,
 			       .folder = LOOP_SOURCE_NONE,
-			       .timer = LOOP_SOURCE_NONE };
+			       .timer = LOOP_SOURCE_NONE,
+			       .resend = RESEND_NONE };
 	int r;
 
 	if (!relay_holds_lock(pin_folder, STDIN_FILENO)) {
@@ -402,6 +408,8 @@ int relay_run(const char *pin_folder)
 	streams_init(&relay.streams, inject, &relay);
 	if (!r)
 		r = map_injecting(&relay);
+	if (!r)
+		r = resend_open(&relay.resend);
 	if (!r)
 		r = open_sockets(&relay);
 	if (!r)
@@ -419,6 +427,7 @@ int relay_run(const char *pin_folder)
 	loop_remove(&relay.loop, &relay.folder);
 	loop_remove(&relay.loop, &relay.timer);
 	streams_clear(&relay.streams);
+	resend_close(&relay.resend);
 	loop_close(&relay.loop);
 	ring_buffer__free(relay.handoff);
 	return r;

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "resend.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int resend_open(struct resend *ret_resend)
+{
+	ret_resend->ip4 = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	if (ret_resend->ip4 < 0)
+		return -errno;
+	ret_resend->ip6 = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	if (ret_resend->ip6 < 0 && errno != EAFNOSUPPORT)
+		return -errno;
+	return 0;
+}
+
+void resend_close(struct resend *resend)
+{
+	if (resend->ip4 >= 0)
+		close(resend->ip4);
+	if (resend->ip6 >= 0)
+		close(resend->ip6);
+	*resend = RESEND_NONE;
+}
+
+/* Add bytes to a sum, RFC 1071. Only the last piece may be of odd length. */
+static uint32_t add(uint32_t sum, const void *bytes, size_t length)
+{
+	const uint8_t *p = bytes;
+
+	for (; length > 1; p += 2, length -= 2)
+		sum += p[0] << 8 | p[1];
+	if (length)
+		sum += p[0] << 8;
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+/*
+ * The checksum of a TCP segment, RFC 9293 3.1.
+ *
+ * addresses	source and destination, one behind the other
+ * size		of both
+ */
+static uint16_t checksum(const void *addresses, size_t size, const void *segment, size_t length)
+{
+	uint32_t sum = add(IPPROTO_TCP + (length & 0xffff) + (length >> 16), addresses, size);
+
+	sum = add(sum, segment, length);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons(~sum & 0xffff);
+}
+
+static int send_to(int fd, const void *packet, size_t length, const void *address, socklen_t size)
+{
+	return sendto(fd, packet, length, 0, address, size) < 0 ? -errno : 0;
+}
+
+int resend_without_fin(const struct resend *resend, const uint8_t *packet, size_t length,
+		       size_t tcp_at)
+{
+	_Alignas(4) uint8_t copy[UINT16_MAX];
+	struct tcphdr *tcp = (struct tcphdr *)(copy + tcp_at);
+	struct ip6_hdr *ip6 = (struct ip6_hdr *)copy;
+	struct ip *ip = (struct ip *)copy;
+	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	size_t ip_size = length && packet[0] >> 4 == 6 ? sizeof(*ip6) : sizeof(*ip);
+
+	if (length > sizeof(copy) || tcp_at % 4 || tcp_at < ip_size ||
+	    length < tcp_at + sizeof(*tcp))
+		return -EINVAL;
+	memcpy(copy, packet, length);
+	tcp->th_flags &= ~TH_FIN;
+	tcp->th_sum = 0;
+	if (ip_size == sizeof(*ip6)) {
+		tcp->th_sum = checksum(&ip6->ip6_src, 32, tcp, length - tcp_at);
+		to6.sin6_addr = ip6->ip6_dst;
+		return send_to(resend->ip6, copy, length, &to6, sizeof(to6));
+	}
+	tcp->th_sum = checksum(&ip->ip_src, 8, tcp, length - tcp_at);
+	to.sin_addr = ip->ip_dst;
+	return send_to(resend->ip4, copy, length, &to, sizeof(to));
+}
