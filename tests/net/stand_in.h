@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The test in the place of the threaded application, to decide when and in which pieces it reads
+ * and answers; or another program in that place. Functions fail the running test where they cannot
+ * do what they say.
+ */
+#ifndef SLUICE_TESTS_NET_STAND_IN_H
+#define SLUICE_TESTS_NET_STAND_IN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http_client.h"
+
+/* Stop the threaded application and listen on its port. Returns the port. */
+uint16_t stand_in_listen(void);
+
+/*
+ * Run "interpreter program PORT FOLDER" in the application's place; program is a path in the source
+ * tree. Returns the application's row, which it fills.
+ */
+const struct application *stand_in_run(const char *interpreter, const char *program);
+
+/* End what was begun with stand_in_listen() or stand_in_run(), and start the application again. */
+void stand_in_leave(void);
+
+/* A client's connection; *ret_server is the other end, which stand_in_leave() closes. */
+struct client *stand_in_meet(int *ret_server);
+
+/*
+ * Read at the server until text has come, within the harness' patience. What was read is kept as a
+ * string, at most size - 1 bytes. Returns its length.
+ */
+size_t stand_in_read(int server, const char *text, char *ret_read, size_t size);
+
+/* Write a text as the application, in one piece. */
+void stand_in_write(int server, const char *text);
+
+/* True where nothing reaches the server for ms. */
+bool stand_in_is_spared(int server, unsigned int ms);
+
+/* True where the server reads end-of-file, or a reset, within ms and nothing before it. */
+bool stand_in_sees_end(int server, unsigned int ms);
+
+#endif
