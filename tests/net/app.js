@@ -27,6 +27,10 @@ function choose(request) {
 		return [201, '{}'];
 	if (request.url.startsWith('/echo'))
 		return [200, head(request)];
+	if (request.url.startsWith('/medium'))
+		return [200, large.subarray(0, 20480)];
+	if (request.url.startsWith('/none'))
+		return [200, ''];
 	return [200, request.url.startsWith('/large') ? large : plain];
 }
 

@@ -6,8 +6,7 @@
  *
  * --poll waits in poll(2) with an idle timeout before each read, as servers with idle timeouts do.
  * FOLDER gets access.log (a line for each request), received.log (every byte received), error.log
- * (a line for each read or write that failed) and upload/ (bodies of PUT). Single requests only:
- * what follows a request in the same read is an error.
+ * (a line for each read or write that failed) and upload/ (bodies of PUT).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,6 +26,7 @@
 #define HEAD_SIZE	32768
 #define IDLE_TIMEOUT_MS 600000
 #define LARGE_SIZE	(1024 * 1024)
+#define MEDIUM_SIZE	20480
 
 static bool with_poll;
 static int access_log, received_log, error_log;
@@ -52,12 +52,13 @@ static void append(int log, const char *format, ...)
 struct request {
 	char head[HEAD_SIZE + 1];
 	size_t head_length;
-	size_t used; /* bytes in head, of the body among them */
+	size_t used; /* bytes in head, of the body and of what is behind it among them */
 	char method[16];
 	char target[512];
 	bool http10;
 	bool keep_alive;
 	size_t body_length;
+	size_t body_in_head; /* bytes of it behind the head */
 };
 
 /* Read some bytes. False at the end of the connection. */
@@ -94,17 +95,17 @@ static const char *header(const struct request *request, const char *name, char 
 
 static bool read_head(int fd, struct request *request)
 {
-	char *end = NULL;
 	char version[16], value[128];
+	char *end;
 	size_t got;
 
-	memset(request, 0, sizeof(*request));
-	while (!end) {
+	request->head[request->used] = '\0';
+	while (!(end = memmem(request->head, request->used, "\r\n\r\n", 4))) {
 		if (request->used == HEAD_SIZE ||
 		    !receive(fd, request->head + request->used, HEAD_SIZE - request->used, &got))
 			return false;
 		request->used += got;
-		end = memmem(request->head, request->used, "\r\n\r\n", 4);
+		request->head[request->used] = '\0';
 	}
 	request->head_length = end + 4 - request->head;
 	if (sscanf(request->head, "%15s %511s %15s", request->method, request->target, version) !=
@@ -117,19 +118,19 @@ static bool read_head(int fd, struct request *request)
 	request->keep_alive = request->http10 ? !strcasecmp(value, "keep-alive")
 					      : strcasecmp(value, "close") != 0;
 	request->body_length = strtoul(header(request, "Content-Length", value), NULL, 10);
-	if (request->used - request->head_length > request->body_length) {
-		append(error_log, "bytes behind a request\n");
-		return false;
-	}
 	return true;
 }
 
-/* Read the body; into upload/ where the method is PUT. */
-static bool read_body(int fd, const struct request *request)
+/* Read the body; into upload/ where the method is PUT. What is behind it stays in head. */
+static bool read_body(int fd, struct request *request)
 {
 	size_t got = request->used - request->head_length, done = 0;
 	char buffer[16384];
 	int file = -1;
+
+	if (got > request->body_length)
+		got = request->body_length;
+	request->body_in_head = got;
 
 	if (!strcmp(request->method, "PUT"))
 		file = open(request->target + 1, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -194,6 +195,11 @@ static int choose(const struct request *request, const char **ret_body, size_t *
 	} else if (starts(request->target, "/large")) {
 		*ret_body = large;
 		*ret_length = sizeof(large);
+	} else if (starts(request->target, "/medium")) {
+		*ret_body = large;
+		*ret_length = MEDIUM_SIZE;
+	} else if (starts(request->target, "/none")) {
+		*ret_length = 0;
 	}
 	return 200;
 }
@@ -220,14 +226,23 @@ static bool answer(int fd, const struct request *request)
 	return !strcmp(request->method, "HEAD") || send_all(fd, body, length);
 }
 
+/* Keep what came behind the request: the next one begins there. */
+static void forget(struct request *request)
+{
+	size_t done = request->head_length + request->body_in_head;
+
+	request->used -= done;
+	memmove(request->head, request->head + done, request->used);
+}
+
 static void *serve(void *argument)
 {
-	struct request *request = malloc(sizeof(*request));
+	struct request *request = calloc(1, sizeof(*request));
 	int fd = (int)(long)argument;
 
 	while (request && read_head(fd, request) && read_body(fd, request) && answer(fd, request) &&
 	       request->keep_alive)
-		;
+		forget(request);
 	free(request);
 	close(fd);
 	return NULL;

@@ -10,7 +10,8 @@
 
 #include "http_client.h"
 
-#define LARGE_SIZE (1024 * 1024)
+#define LARGE_SIZE  (1024 * 1024)
+#define MEDIUM_SIZE 20480
 
 struct application applications[APPLICATIONS] = {
 	[NGINX] = { .name = "nginx", .port = 8001 },
@@ -41,11 +42,24 @@ void find_applications(void)
 		applications[NODE].missing = "node is not installed";
 }
 
-/* The folders it writes to and the file it serves. */
-static void make_folders(struct application *application)
+/* A file of zeros for nginx to serve. */
+static void make_content(const struct application *application, const char *name, size_t size)
 {
 	char path[160];
 	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/content/%s", application->folder, name);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	for (size_t i = 0; i < size; i++)
+		putc(0, file);
+	fclose(file);
+}
+
+/* The folders it writes to and the files it serves. */
+static void make_folders(struct application *application)
+{
+	char path[160];
 
 	snprintf(application->folder, sizeof(application->folder), "%s/app-%u", stage.folder,
 		 application->port);
@@ -58,12 +72,9 @@ static void make_folders(struct application *application)
 	snprintf(path, sizeof(path), "%s/content/upload", application->folder);
 	if (symlink("../upload", path))
 		return; /* made by an earlier start */
-	snprintf(path, sizeof(path), "%s/content/large", application->folder);
-	file = fopen(path, "we");
-	assert_non_null(file);
-	for (int i = 0; i < LARGE_SIZE; i++)
-		putc(0, file);
-	fclose(file);
+	make_content(application, "large", LARGE_SIZE);
+	make_content(application, "medium", MEDIUM_SIZE);
+	make_content(application, "none", 0);
 }
 
 static pid_t run(const struct application *application)
