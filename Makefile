@@ -114,6 +114,7 @@ UNIT_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/unit/test_*.c))
 NET_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/net/test_*.c))
 NET_TOOLS := $(patsubst %.c,build/test/%,$(wildcard tests/net/app_*.c))
 NET_SHARED := $(patsubst %.c,build/test/obj/%.o,$(filter-out $(wildcard tests/net/test_*.c tests/net/app_*.c),$(wildcard tests/net/*.c)))
+FUZZ_GATE := $(patsubst %.c,build/test/obj/%.o,$(wildcard tests/fuzz_gate/*.c))
 CLI_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/cli/test_*.c))
 CLI_SHARED := $(patsubst %.c,build/test/obj/%.o,$(filter-out $(wildcard tests/cli/test_*.c),$(wildcard tests/cli/*.c)))
 
@@ -126,6 +127,8 @@ build/test/tests/net/test_%: build/test/obj/tests/net/test_%.o $(NET_SHARED) $(T
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
+
+build/test/tests/net/test_fuzz_gate: $(FUZZ_GATE)
 
 build/test/tests/cli/test_%: build/test/obj/tests/cli/test_%.o $(CLI_SHARED) $(NET_SHARED) $(TEST_LIB)
 	$(say) LINK $@
@@ -182,6 +185,10 @@ build/fuzz/rows: build/fuzz/export
 fuzz: $(FUZZERS) build/fuzz/rows ## fuzz for FUZZ_SECONDS=60 each; FUZZ="head chunk response control" chooses
 	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 
+fuzz-gate: ## fuzz the gate for FUZZ_SECONDS=60, as root; FUZZ_OPTIONS="--seed HEX", "--replay FILE"
+fuzz-gate: build/test/tests/net/test_fuzz_gate build/test/sluiced build/test/tests/net/app_lenient
+	$(Q)build/test/tests/net/test_fuzz_gate --seconds $(FUZZ_SECONDS) $(FUZZ_OPTIONS)
+
 TESTS := $(UNIT_TESTS) build/test/tests/parity/parity $(NET_TESTS) $(CLI_TESTS) $(FUZZERS) build/fuzz/rows
 
 check-build: ## build all, the tests too
@@ -234,4 +241,4 @@ uninstall: ## remove what install put there
 clean: ## remove what was built
 	rm -rf build
 
-.PHONY: all help test test-apps fuzz check-build format format-check run install uninstall clean
+.PHONY: all help test test-apps fuzz fuzz-gate check-build format format-check run install uninstall clean

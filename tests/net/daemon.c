@@ -16,10 +16,11 @@
 #include "../../user/keys.h"
 #include "http_client.h"
 
-#define ARGUMENTS_MAX 48
+#define ARGUMENTS_MAX 80
 
 pid_t daemon_pid;
 bool daemon_release;
+uint16_t daemon_more_ports[MORE_PORTS + 1];
 
 /* The program and where everything of it is; returns how many arguments that makes. */
 static size_t put_places(char **arguments, char program[320])
@@ -41,17 +42,26 @@ static size_t put_places(char **arguments, char program[320])
 	return n;
 }
 
+static size_t put_port(char **arguments, size_t n, char text[8], uint16_t port)
+{
+	snprintf(text, 8, "%u", port);
+	arguments[n++] = "--port";
+	arguments[n++] = text;
+	return n;
+}
+
 char *const *daemon_command(uint16_t port)
 {
 	static char *arguments[ARGUMENTS_MAX];
-	static char program[320], ports[APPLICATIONS][8];
+	static char program[320], texts[APPLICATIONS + MORE_PORTS][8];
 	size_t n = put_places(arguments, program);
 
-	for (int i = 0; i < (port ? 1 : APPLICATIONS); i++) {
-		snprintf(ports[i], sizeof(ports[i]), "%u", port ? port : applications[i].port);
-		arguments[n++] = "--port";
-		arguments[n++] = ports[i];
-	}
+	if (port)
+		n = put_port(arguments, n, texts[0], port);
+	for (int i = 0; !port && i < APPLICATIONS; i++)
+		n = put_port(arguments, n, texts[i], applications[i].port);
+	for (int i = 0; !port && daemon_more_ports[i]; i++)
+		n = put_port(arguments, n, texts[APPLICATIONS + i], daemon_more_ports[i]);
 	arguments[n] = NULL;
 	return arguments;
 }

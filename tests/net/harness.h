@@ -162,7 +162,11 @@ extern pid_t daemon_pid; /* 0: not running */
 /* Which build of the daemon daemon_start() runs; the sanitized one unless told. */
 extern bool daemon_release;
 
-/* Arguments of the daemon for process_start(): for one port, or 0: for all applications'. */
+/* Ports it protects beside the applications', from its next start; 0 ends them. */
+#define MORE_PORTS 16
+extern uint16_t daemon_more_ports[MORE_PORTS + 1];
+
+/* Arguments of the daemon for process_start(): for one port, or 0: for all. */
 char *const *daemon_command(uint16_t port);
 
 /* What the daemon's configuration file says, for the next start in this test. */
