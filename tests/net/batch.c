@@ -206,7 +206,7 @@ bool batch_failed(struct batch *batch)
 
 size_t batch_end(struct batch *batch)
 {
-	unsigned int minute, day;
+	unsigned int minute, day, slack;
 
 	if (batch->failures > FAILURE_LINES)
 		printf("# %s: %zu cases failed%s\n", batch->row->name, batch->failures,
@@ -216,7 +216,9 @@ size_t batch_end(struct batch *batch)
 	    batch->day != now_ms() / DAY_MS)
 		return 0;
 	key_used(&batch->key, &minute, &day);
-	if (batch->heads <= day && (batch->failures || batch->heads == day))
+	/* Of what turned bad, nothing need have reached the application. */
+	slack = batch->failures || batch->row->after == BREAKS ? day : 0;
+	if (batch->heads <= day && day <= batch->heads + slack)
 		return 0;
 	printf("# %s: the application was given %zu requests, the key has counted %u\n",
 	       batch->row->name, batch->heads, day);

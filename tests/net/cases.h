@@ -36,10 +36,22 @@
 #define LENGTH(length)	       "Content-Length: " #length "\r\n"
 #define HTTP10(target, fields) "GET " target " HTTP/1.0\r\n" GOOD fields "\r\n"
 
+/* What must never be executed where it stands in a body. */
+#define SMUGGLED	GET("/smuggled")
+#define SMUGGLED_LENGTH LENGTH(118)
+
+_Static_assert(sizeof(SMUGGLED) - 1 == 118, "SMUGGLED_LENGTH is its length");
+
 enum after {
 	STAYS, /* the connection is good for one more request */
 	ENDS,  /* it ends with a clean end-of-file */
 	HALF, /* the client half-closes it behind the bytes, and it ends with a clean end-of-file */
+	/*
+	 * A body turns bad: the connection ends with a clean end-of-file, and before that the request
+	 * may be refused (400, or 401 where it has no good key). Where it has one, it may be counted
+	 * and reach the application, which never gets the end of its body.
+	 */
+	BREAKS,
 };
 
 struct row {

@@ -1,7 +1,70 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Cases: lines and fields. Most are in the corpus of heads; here is what it takes a connection for. */
+/*
+ * Cases: lines and fields. Heads by themselves are in the corpus (tests/parity/http_corpus.h), heads
+ * at the limits in cases_long.c; here is what comes of them on a connection.
+ */
+#include "cases.h"
+
+#define AB "GET /a" THEN "GET /b"
+
 static const struct row cases_lines[] = {
 	PASSES("a plain request", "GET /a", GET("/a")),
 	UNAUTHORIZED("no key", HEAD("GET /a", "")),
-	BAD("a bare LF", "GET /a HTTP/1.1\n" HOST GOOD "\r\n"),
+	PASSES("one CRLF before the request line", "GET /a", "\r\n" GET("/a")),
+	ROW("one CRLF between two requests", "200 200", AB, STAYS, GET("/a") "\r\n" GET("/b")),
+	ROW("one CRLF between a refused request and a good one", "401 200", "GET /b", STAYS,
+	    HEAD("GET /a", OTHER) "\r\n" GET("/b")),
+	ROW("one CRLF behind a body", "200 200", "POST /a hello" THEN "GET /b", STAYS,
+	    POST("/a", LENGTH(5)) "hello\r\n" GET("/b")),
+	ROW("one CRLF behind the last chunk", "200 200", "POST /a hello" THEN "GET /b", STAYS,
+	    POST("/a", CHUNKED) "5\r\nhello\r\n0\r\n\r\n\r\n" GET("/b")),
+	ROW("one CRLF behind the last request", "200", "GET /a", STAYS, GET("/a") "\r\n"),
+	ROW("two CRLF between two requests", "200 400", "GET /a", ENDS,
+	    GET("/a") "\r\n\r\n" GET("/b")),
+	ROW("two CRLF behind a body", "200 400", "POST /a hello", ENDS,
+	    POST("/a", LENGTH(5)) "hello\r\n\r\n" GET("/b")),
+	ROW("a bare LF between two requests", "200 400", "GET /a", ENDS, GET("/a") "\n" GET("/b")),
+	ROW("a bare CR between two requests", "200 400", "GET /a", ENDS, GET("/a") "\r" GET("/b")),
+	ROW("a space between two requests", "200 400", "GET /a", ENDS, GET("/a") " " GET("/b")),
+	ROW("a NUL between two requests", "200 400", "GET /a", ENDS, GET("/a") "\0" GET("/b")),
+	ROW("a line of spaces between two requests", "200 400", "GET /a", ENDS,
+	    GET("/a") "  \r\n" GET("/b")),
+
+	BAD("a head end faked with two LF, and a request behind it",
+	    "GET /a HTTP/1.1\r\n" HOST GOOD "X: y\n\n" GET("/b")),
+	BAD("a head end faked with LF CRLF, and a request behind it",
+	    "GET /a HTTP/1.1\r\n" HOST GOOD "X: y\n\r\n" GET("/b")),
+	BAD("a head end faked with CRLF LF, and a request behind it",
+	    "GET /a HTTP/1.1\r\n" HOST GOOD "X: y\r\n\n" GET("/b")),
+	BAD("a head end faked with two CR, and a request behind it",
+	    "GET /a HTTP/1.1\r\n" HOST GOOD "X: y\r\r" GET("/b")),
+	BAD("a head end faked with CRLF CR, and a request behind it",
+	    "GET /a HTTP/1.1\r\n" HOST GOOD "X: y\r\n\r" GET("/b")),
+	BAD("a head end faked with CR LF LF in the request line",
+	    "GET /a HTTP/1.1\r\n\n" GET("/b")),
+	BAD("all lines end with LF", "GET /a HTTP/1.1\nHost: api.test\n" BEARER GOOD_KEY "\n\n"),
+	BAD("a key behind a bare LF in a value",
+	    "GET /a HTTP/1.1\r\n" HOST "X: y\n" BEARER GOOD_KEY "\r\n\r\n"),
+	BAD("a key behind a bare CR in a value",
+	    "GET /a HTTP/1.1\r\n" HOST "X: y\r" BEARER GOOD_KEY "\r\n\r\n"),
+	BAD("a key behind a NUL in a value",
+	    "GET /a HTTP/1.1\r\n" HOST "X: y\0\r\n" BEARER GOOD_KEY "\r\n\r\n"),
+	BAD("a request line among the fields",
+	    "GET /a HTTP/1.1\r\n" HOST "GET /b HTTP/1.1\r\n" GOOD "\r\n"),
+	BAD("a fold behind the key", "GET /a HTTP/1.1\r\n" HOST GOOD " x\r\n\r\n"),
+	BAD("a fold behind Host", "GET /a HTTP/1.1\r\n" HOST " x\r\n" GOOD "\r\n"),
+	BAD("a fold of white space alone", "GET /a HTTP/1.1\r\n" HOST GOOD "X: y\r\n\t\r\n\r\n"),
+	BAD("a space before the first field", "GET /a HTTP/1.1\r\n " HOST GOOD "\r\n"),
+	BAD("a space before the colon of Authorization",
+	    "GET /a HTTP/1.1\r\n" HOST "Authorization : Bearer " GOOD_KEY "\r\n\r\n"),
+	BAD("a line without a colon", "GET /a HTTP/1.1\r\n" HOST GOOD "X\r\n\r\n"),
+	BAD("an empty name", "GET /a HTTP/1.1\r\n" HOST GOOD ": y\r\n\r\n"),
+	BAD("a control byte in an ordinary value",
+	    "GET /a HTTP/1.1\r\n" HOST GOOD "X: \x01\r\n\r\n"),
+	BAD("a DEL in an ordinary value", "GET /a HTTP/1.1\r\n" HOST GOOD "X: \x7f\r\n\r\n"),
+	PASSES("HTAB and bytes from 0x80 in an ordinary value", "GET /a",
+	       HEAD("GET /a", GOOD "X: \t\x80\xff \t\r\n")),
+	PASSES("an empty value", "GET /a", HEAD("GET /a", GOOD "X:\r\n")),
+	PASSES("a key that is part of an ordinary value, too", "GET /a",
+	       HEAD("GET /a", GOOD "X: " OTHER_KEY "\r\n")),
 };

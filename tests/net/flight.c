@@ -16,11 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FLIGHTS	    64
-#define PATIENCE    8000  /* milliseconds for one case */
-#define LOOK_AGAIN  50000 /* nanoseconds until the next look at what no event tells */
-#define FIRST_CASE  256	  /* number of the first connection, beyond 127.0.0.1 */
-#define SHOWN_BYTES 60
+#define FLIGHTS	     64
+#define PATIENCE     8000  /* milliseconds for one case */
+#define LOOK_AGAIN   50000 /* nanoseconds until the next look at what no event tells */
+#define UNREAD_MAX   32768
+#define FIRST_CASE   256 /* number of the first connection, beyond 127.0.0.1 */
+#define ANY_REFUSAL  0	 /* 400 or 401 */
+#define REFUSALS_MAX 2
+#define SHOWN_BYTES  60
 
 enum phase {
 	UNUSED,
@@ -45,8 +48,9 @@ struct flight {
 	size_t executed; /* answers of the application so far */
 	uint64_t digest; /* over what it must have executed so far */
 	bool half_closed;
-	bool opaque;  /* answers are over: what comes are opaque bytes */
-	bool may_end; /* the application said that it ends the connection */
+	size_t refusals; /* answers behind those, where a body turned bad */
+	bool opaque;	 /* answers are over: what comes are opaque bytes */
+	bool may_end;	 /* the application said that it ends the connection */
 	uint64_t deadline_ms;
 	char *received;
 	size_t size, used;
@@ -127,6 +131,12 @@ static const char *show(const struct flight *flight)
 	return text;
 }
 
+/* Whether so many requests may have begun at the application and not come to their end. */
+static bool heads_are_right(const struct batch *batch, size_t unfinished)
+{
+	return unfinished == batch->row->unfinished || (!unfinished && batch->row->after == BREAKS);
+}
+
 /* The connection has ended as it must: was the application given what it must? */
 static void arrive(struct airport *airport, struct flight *flight)
 {
@@ -141,9 +151,9 @@ static void arrive(struct airport *airport, struct flight *flight)
 	else if (seen->executed != flight->executed || seen->digest != flight->digest)
 		crash(airport, flight, "it executed %u requests, or others than those",
 		      seen->executed);
-	else if (seen->heads != batch->executed_count + around + batch->row->unfinished)
+	else if (!heads_are_right(batch, seen->heads - batch->executed_count - around))
 		crash(airport, flight, "the application was given %u heads", seen->heads);
-	else if (seen->unfinished && !batch->row->unfinished)
+	else if (seen->unfinished && !batch->row->unfinished && !batch->destination->ungated)
 		crash(airport, flight, "%u bytes of something else reached the application",
 		      seen->unfinished);
 	else if (seen->leaked && !batch->destination->ungated)
@@ -212,7 +222,8 @@ static const char *answer_fault(struct flight *flight, const struct expected *ex
 	/* Another application than app_log answers as it likes. */
 	if (!batch->destination->table && expected->status < 400)
 		return application_answer_fault(flight, response, 0);
-	if (response->status != expected->status)
+	if (expected->status == ANY_REFUSAL ? response->status != 400 && response->status != 401
+					    : response->status != expected->status)
 		return "another status";
 	if (is_interim(response->status) || response->status == 101)
 		return header_count(response, "X-RateLimit-Remaining") ? "headers where none belong"
@@ -237,13 +248,41 @@ static void note_switch(struct flight *flight)
 	flight->opaque = true;
 }
 
+/* What the next answer must be; NULL: there must be none. */
+static const struct expected *next_expected(const struct flight *flight)
+{
+	static const struct expected around = { .status = 200 };
+	static const struct expected refusal = { .status = ANY_REFUSAL };
+	const struct batch *batch = flight->batch;
+
+	if (flight->phase == BEFORE || flight->phase == BEHIND)
+		return &around;
+	if (flight->answered < batch->answer_count)
+		return &batch->answers[flight->answered];
+	return batch->row->after == BREAKS && flight->refusals < REFUSALS_MAX ? &refusal : NULL;
+}
+
+/* The answer was the one that had to come. */
+static void note_answer(struct flight *flight, const struct response *response)
+{
+	if (response->status == 101)
+		note_switch(flight);
+	if (flight->phase == BEFORE) {
+		flight->phase = SENDING;
+	} else if (flight->phase == BEHIND) {
+		flight->phase = ENDING;
+		shutdown(flight->fd, SHUT_WR);
+	} else if (flight->answered < flight->batch->answer_count) {
+		flight->answered++;
+	} else {
+		flight->refusals++;
+	}
+}
+
 /* Take the next answer out of what was received; false where there is none, or the case is over. */
 static bool take_answer(struct airport *airport, struct flight *flight, bool ended)
 {
-	static const struct expected around = { .status = 200 };
-	struct batch *batch = flight->batch;
-	bool is_around = flight->phase == BEFORE || flight->phase == BEHIND;
-	const struct expected *expected = is_around ? &around : &batch->answers[flight->answered];
+	const struct expected *expected = next_expected(flight);
 	enum answer_result result;
 	struct response response;
 	const char *fault;
@@ -251,7 +290,7 @@ static bool take_answer(struct airport *airport, struct flight *flight, bool end
 
 	if (flight->opaque || !flight->used)
 		return false;
-	if (!is_around && flight->answered == batch->answer_count) {
+	if (!expected) {
 		crash(airport, flight, "more than was to be answered: %s", show(flight));
 		return false;
 	}
@@ -259,27 +298,18 @@ static bool take_answer(struct airport *airport, struct flight *flight, bool end
 			     &size);
 	if (result == ANSWER_MORE)
 		return false;
-	fault = result == ANSWER_BAD ? "no answer" : NULL;
-	if (!fault && !batch->destination->table && is_interim(response.status))
-		goto taken;
-	if (!fault)
-		fault = answer_fault(flight, expected, &response);
-	if (fault) {
-		crash(airport, flight, "%s, instead of %d: %s", fault, expected->status,
-		      show(flight));
-		return false;
+	/* Another application than app_log sends a 1xx or not. */
+	if (result == ANSWER_BAD || flight->batch->destination->table ||
+	    !is_interim(response.status)) {
+		fault = result == ANSWER_BAD ? "no answer"
+					     : answer_fault(flight, expected, &response);
+		if (fault) {
+			crash(airport, flight, "%s, instead of %d: %s", fault, expected->status,
+			      show(flight));
+			return false;
+		}
+		note_answer(flight, &response);
 	}
-	if (response.status == 101)
-		note_switch(flight);
-	if (flight->phase == BEFORE) {
-		flight->phase = SENDING;
-	} else if (flight->phase == BEHIND) {
-		flight->phase = ENDING;
-		shutdown(flight->fd, SHUT_WR);
-	} else {
-		flight->answered++;
-	}
-taken:
 	memmove(flight->received, flight->received + size, flight->used - size);
 	flight->used -= size;
 	return true;
@@ -437,7 +467,8 @@ static void go_on(struct airport *airport, struct flight *flight)
 			break;
 		if (batch->row->after == STAYS && !flight->half_closed && !flight->may_end)
 			send_around(flight, BEHIND);
-		else if (flight->half_closed || batch->row->after == ENDS)
+		else if (flight->half_closed || batch->row->after == ENDS ||
+			 batch->row->after == BREAKS)
 			flight->phase = ENDING;
 		break;
 	default:
@@ -499,7 +530,8 @@ static bool all_are_held(const struct airport *airport)
 		if (flight->phase == SENDING &&
 		    (!flight->sent || flight->sent < flight->segment_end))
 			return false;
-		if (flight->phase != UNUSED && !is_received(flight))
+		/* No more fits into a socket that nobody reads from. */
+		if (flight->phase != UNUSED && flight->sent < UNREAD_MAX && !is_received(flight))
 			return false;
 	}
 	return true;
@@ -526,26 +558,17 @@ static void turn(struct airport *airport)
 	}
 }
 
-/* The next case: of this batch, or of the next row's; NULL: there is none. */
+/* All rows, ready to be sent, and which is the next. */
 struct schedule {
-	const struct row *rows;
-	size_t count, next;
 	struct batch **batches;
+	size_t count, next;
 };
 
-static struct batch *next_case(struct schedule *schedule, struct airport *airport, size_t *ret_cut)
+static struct batch *next_case(struct schedule *schedule, size_t *ret_cut)
 {
-	struct batch **batch;
-
-	while (schedule->next <= schedule->count) {
-		batch = schedule->next ? &schedule->batches[schedule->next - 1] : NULL;
-		if (batch && batch_next_cut(*batch, ret_cut))
-			return *batch;
-		if (schedule->next++ < schedule->count)
-			schedule->batches[schedule->next - 1] =
-				batch_new(&schedule->rows[schedule->next - 1], airport->mode,
-					  airport->destination);
-	}
+	for (; schedule->next < schedule->count; schedule->next++)
+		if (batch_next_cut(schedule->batches[schedule->next], ret_cut))
+			return schedule->batches[schedule->next];
 	return NULL;
 }
 
@@ -565,7 +588,7 @@ static void fly_all(struct airport *airport, struct schedule *schedule)
 	do {
 		batch = NULL;
 		hold(airport, 1);
-		while (airport->flying < FLIGHTS && (batch = next_case(schedule, airport, &cut))) {
+		while (airport->flying < FLIGHTS && (batch = next_case(schedule, &cut))) {
 			take_off(airport, batch, cut);
 			if (!in_waves)
 				turn(airport);
@@ -582,7 +605,7 @@ void fly(const struct destination *destination, const struct row *rows, size_t c
 	 const struct mode *mode, struct outcome *outcome)
 {
 	struct airport *airport = calloc(1, sizeof(*airport));
-	struct schedule schedule = { .rows = rows, .count = count };
+	struct schedule schedule = { .count = count };
 
 	assert_non_null(airport);
 	schedule.batches = calloc(count + 1, sizeof(*schedule.batches));
@@ -591,6 +614,8 @@ void fly(const struct destination *destination, const struct row *rows, size_t c
 	airport->mode = mode;
 	airport->outcome = outcome;
 	airport->epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (size_t i = 0; i < count; i++)
+		schedule.batches[i] = batch_new(&rows[i], mode, destination);
 	fly_all(airport, &schedule);
 	for (size_t i = 0; i < count; i++) {
 		outcome->failed += batch_end(schedule.batches[i]);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Cases: several requests on a connection, Expect, Upgrade, its end, and forms of answers. */
+#include "cases.h"
+
+#define EXPECT		"Expect: 100-continue\r\n"
+#define UPGRADE		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+#define CLOSE		"Connection: close\r\n"
+#define BAD_GET(target) HEAD("GET " target, OTHER)
+#define ANSWER		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+/* An answer of some form, and one of the plain form behind it. */
+#define FORM(name, answers, target)                                                                \
+	ROW(name, answers " 200", "GET " target THEN "GET /b", STAYS, GET(target) GET("/b"))
+
+static const struct row cases_connections[] = {
+	ROW("two requests", "200 200", "GET /a" THEN "GET /b", STAYS, GET("/a") GET("/b")),
+	ROW("good, refused, good", "200 401 200", "GET /a" THEN "GET /c", STAYS,
+	    GET("/a") BAD_GET("/b") GET("/c")),
+	ROW("refused, good, refused", "401 200 401", "GET /b", STAYS,
+	    BAD_GET("/a") GET("/b") BAD_GET("/c")),
+	ROW("refused four times", "401 401 401 401", "", STAYS,
+	    BAD_GET("/a") BAD_GET("/b") BAD_GET("/c") HEAD("GET /d", "")),
+	ROW("good, used up, refused, good", "200 429 401 200", "GET /a" THEN "GET /d", STAYS,
+	    GET("/a") HEAD("GET /b", USED) BAD_GET("/c") GET("/d")),
+	ROW("good, bad, good", "200 400", "GET /a", ENDS, GET("/a") "GET /b\n" GET("/c")),
+	ROW("refused, bad, good", "401 400", "", ENDS, BAD_GET("/a") "GET\t/b\r\n" GET("/c")),
+	ROW("HEAD between", "200 200- 401- 200", "GET /a" THEN "HEAD /b" THEN "GET /d", STAYS,
+	    GET("/a") HEAD("HEAD /b", GOOD) HEAD("HEAD /c", OTHER) GET("/d")),
+	ROW("eight requests, bodies and refusals among them", "200 200 401 200 401 200 429 200",
+	    "GET /a" THEN "POST /b hello" THEN "PUT /d hello" THEN "DELETE /f" THEN "GET /h", STAYS,
+	    GET("/a") POST("/b", LENGTH(5)) "hello" HEAD("POST /c", OTHER LENGTH(5)) "hello" HEAD(
+		    "PUT /d",
+		    GOOD CHUNKED) "5\r\nhello\r\n0\r\n\r\n" HEAD("PUT /e",
+								 OTHER CHUNKED) "5\r\nhello\r\n0\r"
+										"\n\r\n" HEAD("DELE"
+											      "TE "
+											      "/f",
+											      GOOD)
+											HEAD("POST "
+											     "/g",
+											     USED LENGTH(
+												     2)) "no" GET("/h")),
+	ROW("refused while an answer streams", "200 401 200", "GET /slow" THEN "GET /c", STAYS,
+	    GET("/slow") BAD_GET("/b") GET("/c")),
+	ROW("two behind an answer that streams", "200 200 200",
+	    "GET /slow" THEN "GET /b" THEN "GET /slow", STAYS, GET("/slow") GET("/b") GET("/slow")),
+	ROW("bad while an answer streams", "200 400", "GET /slow", ENDS,
+	    GET("/slow") "GET /b HTTP/1.1\n\n" GET("/c")),
+	ROW("close, and what follows is not read", "200", "GET /a", ENDS,
+	    HEAD("GET /a", GOOD CLOSE) GET("/b")),
+	ROW("close, refused", "401", "", ENDS, HEAD("GET /a", OTHER CLOSE) GET("/b")),
+	ROW("close with a used-up key", "429", "", ENDS, HEAD("GET /a", USED CLOSE) GET("/b")),
+	ROW("close on the second request", "200 200", "GET /a" THEN "GET /b", ENDS,
+	    GET("/a") HEAD("GET /b", GOOD "connection: x, CLOSE\r\n") GET("/c")),
+	ROW("close while an answer streams", "200 401", "GET /slow", ENDS,
+	    GET("/slow") HEAD("GET /b", OTHER CLOSE)),
+
+	ROW("Expect, the body at once", "100 200", "POST /a hello", STAYS,
+	    POST("/a", EXPECT LENGTH(5)) "hello"),
+	ROW("Expect, the body behind the 100", "100 200 200", "POST /a hello" THEN "GET /b", STAYS,
+	    POST("/a", EXPECT LENGTH(5)) WAIT(1) "hello" GET("/b")),
+	ROW("Expect in other letter case", "100 200", "POST /a hello", STAYS,
+	    POST("/a", "eXPECT: \t100-Continue \r\n" LENGTH(5)) WAIT(1) "hello"),
+	ROW("Expect and a chunked body", "100 200 200", "POST /a hello" THEN "GET /b", STAYS,
+	    POST("/a", EXPECT CHUNKED) WAIT(1) "5\r\nhello\r\n0\r\n\r\n" GET("/b")),
+	ROW("Expect without a body", "200 200", "GET /a" THEN "GET /b", STAYS,
+	    HEAD("GET /a", GOOD EXPECT) GET("/b")),
+	ROW("Expect refused, the body behind the answer", "401 200", "GET /b", STAYS,
+	    HEAD("POST /a", OTHER EXPECT LENGTH(5)) WAIT(1) "hello" GET("/b")),
+	ROW("Expect refused, the body at once", "401 200", "GET /b", STAYS,
+	    HEAD("POST /a", EXPECT SMUGGLED_LENGTH) SMUGGLED GET("/b")),
+	ROW("Expect with a used-up key", "429 200", "GET /b", STAYS,
+	    HEAD("POST /a", USED EXPECT CHUNKED) WAIT(1) "5\r\nhello\r\n0\r\n\r\n" GET("/b")),
+	ROW("Expect behind a request", "200 100 200", "GET /a" THEN "POST /b hello", STAYS,
+	    GET("/a") POST("/b", EXPECT LENGTH(5)) WAIT(2) "hello"),
+	REFUSED("another Expect", 417,
+		POST("/a", "Expect: 200-ok\r\n" LENGTH(5)) "hello" GET("/b")),
+	REFUSED("an empty Expect", 417, HEAD("GET /a", GOOD "Expect:\r\n")),
+	REFUSED("two Expects", 417, POST("/a", EXPECT EXPECT LENGTH(5)) "hello"),
+	REFUSED("Expect as a list", 417,
+		POST("/a", "Expect: 100-continue, x\r\n" LENGTH(5)) "hello"),
+	ROW("another Expect behind a request", "200 417", "GET /a", ENDS,
+	    GET("/a") HEAD("GET /b", GOOD "Expect: x\r\n") GET("/c")),
+
+	{ "Upgrade: websocket", TEXT(HEAD("GET /socket", GOOD UPGRADE) WAIT(1) "hello\r\n\r\n"),
+	  "101", "GET /socket", HALF, 0, "hello\r\n\r\n" },
+	{ "Upgrade, and bytes that are requests and answers",
+	  TEXT(HEAD("GET /socket", GOOD UPGRADE) WAIT(1) BAD_GET("/b") ANSWER "\n"), "101",
+	  "GET /socket", HALF, 0, BAD_GET("/b") ANSWER "\n" },
+	{ "Upgrade, with bytes before the answer", TEXT(HEAD("GET /socket", GOOD UPGRADE) "hello"),
+	  "101", "GET /socket", HALF, 0, "hello" },
+	{ "Upgrade behind a request",
+	  TEXT(GET("/a") HEAD("GET /socket", GOOD UPGRADE) WAIT(2) "hello"), "200 101",
+	  "GET /a" THEN "GET /socket", HALF, 0, "hello" },
+	UNAUTHORIZED("Upgrade without a key", HEAD("GET /socket", UPGRADE)),
+	ROW("Upgrade refused, then a request", "401 200", "GET /b", STAYS,
+	    HEAD("GET /socket", OTHER UPGRADE) GET("/b")),
+	ROW("Upgrade that the application does not follow", "200 401 200", "GET /a" THEN "GET /c",
+	    STAYS, HEAD("GET /a", GOOD UPGRADE) BAD_GET("/b") GET("/c")),
+	ROW("Upgrade on HTTP/1.0", "200", "GET /socket", ENDS,
+	    HTTP10("/socket", "Upgrade: websocket\r\n") BAD_GET("/b")),
+
+	ROW("end of input before a request", "", "", HALF, ""),
+	ROW("end of input behind a CR", "", "", HALF, "\r"),
+	ROW("end of input behind an empty line", "", "", HALF, "\r\n"),
+	ROW("end of input in a method", "", "", HALF, "GE"),
+	ROW("end of input in a field", "", "", HALF, "GET /a HTTP/1.1\r\n" HOST "Autho"),
+	ROW("end of input in a key", "", "", HALF, "GET /a HTTP/1.1\r\n" HOST BEARER "gx_"),
+	ROW("end of input before the last LF", "", "", HALF, "GET /a HTTP/1.1\r\n" HOST GOOD "\r"),
+	ROW("end of input in the second head", "200", "GET /a", HALF,
+	    GET("/a") "GET /b HTTP/1.1\r\n"),
+	ROW("end of input in a head behind a refused request", "401", "", HALF,
+	    BAD_GET("/a") "GET /b"),
+	{ "end of input in a body", TEXT(POST("/a", LENGTH(5)) "hel"), "", "", HALF, 1, NULL },
+	{ "end of input before a body", TEXT(POST("/a", LENGTH(5))), "", "", HALF, 1, NULL },
+	{ "end of input in a body behind a request", TEXT(GET("/a") POST("/b", LENGTH(5)) "hel"),
+	  "200", "GET /a", HALF, 1, NULL },
+	ROW("end of input in a refused body", "401", "", HALF,
+	    HEAD("POST /a", OTHER LENGTH(5)) "hel"),
+	ROW("end of input in a refused chunked body", "401", "", HALF,
+	    HEAD("POST /a", OTHER CHUNKED) "5\r\nhel"),
+	ROW("half-close before an answer that streams", "200", "GET /slow", HALF, GET("/slow")),
+	ROW("half-close before several answers", "200 401 200", "GET /slow" THEN "GET /c", HALF,
+	    GET("/slow") BAD_GET("/b") GET("/c")),
+	ROW("half-close before a refusal", "401", "", HALF, BAD_GET("/a")),
+	ROW("half-close before an answer that ends the connection", "400", "", HALF,
+	    "GET /a HTTP/1.1\n\n"),
+
+	FORM("204", "204", "/204"),
+	FORM("304", "304", "/304"),
+	FORM("an empty body", "200", "/empty"),
+	FORM("chunked", "200", "/chunked"),
+	FORM("chunked in single bytes", "200", "/chunked-bytes"),
+	FORM("single bytes", "200", "/bytes"),
+	FORM("two 1xx and the answer in one write", "102 103 200", "/interim"),
+	FORM("a 1xx and the answer in single bytes", "103 200", "/interim-bytes"),
+	FORM("a body that begins like an answer, in a write of its own", "200", "/lookalike"),
+	FORM("a body that begins like an answer, in slow pieces", "200", "/slow"),
+	ROW("until the end of the connection", "200", "GET /until-close", ENDS,
+	    GET("/until-close") GET("/b")),
+	ROW("HEAD, chunked", "200- 200", "HEAD /chunked" THEN "GET /b", STAYS,
+	    HEAD("HEAD /chunked", GOOD) GET("/b")),
+	ROW("HEAD, with a 1xx before", "103 200- 200", "HEAD /interim-bytes" THEN "GET /b", STAYS,
+	    HEAD("HEAD /interim-bytes", GOOD) GET("/b")),
+	ROW("HEAD until the end of the connection", "200-", "HEAD /until-close", ENDS,
+	    HEAD("HEAD /until-close", GOOD) GET("/b")),
+	ROW("forms of answers, one behind the other", "200 204 401 103 200 304 200 200",
+	    "GET /bytes" THEN "GET /204" THEN "GET /interim-bytes" THEN "GET /304" THEN
+	    "GET /lookalike" THEN "GET /chunked",
+	    STAYS,
+	    GET("/bytes") GET("/204") BAD_GET("/x") GET("/interim-bytes") GET("/304")
+		    GET("/lookalike") GET("/chunked")),
+};
