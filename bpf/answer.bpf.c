@@ -258,10 +258,11 @@ static __always_inline long on_event(struct walk *walk)
 		tell_turn(conn, walk->cookie);
 		return 1;
 	case RESPONSE_SWITCHED:
-		/* Not where the request did not ask for it. */
+		/* What nobody asked for does not go out: the client would take it for HTTP. */
+		walk->failed = !conn->head.upgrade;
 		conn->switched = conn->head.upgrade;
-		tell_turn(conn, walk->cookie);
 		conn->response.skip = ~0ULL;
+		tell_turn(conn, walk->cookie);
 		return 1;
 	case RESPONSE_UNTIL_CLOSE:
 		conn->response.skip = ~0ULL;

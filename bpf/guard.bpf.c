@@ -239,22 +239,25 @@ static __always_inline bool is_undecided(const struct conn *conn, struct tcp_soc
 }
 
 /*
- * Have the relay send a packet again, without its FIN. Not where it could miss the socket, and be
- * answered with a reset.
+ * Have the relay send a packet again, without its FIN; where the relay cannot be told, the client
+ * sends it again by itself. Returns false where it is to be let in as it is: it is too large, or
+ * could miss the socket and be answered with a reset.
  */
-static __noinline bool tell_packet(struct __sk_buff *skb, const struct bpf_sock *sk,
-				   const struct packet *packet, __u64 cookie)
+static __noinline bool send_without_fin(struct __sk_buff *skb, const struct bpf_sock *sk,
+					const struct packet *packet, __u64 cookie)
 {
-	const struct handoff record = { .cookie = cookie,
-					.kind = HANDOFF_PACKET,
-					.number = packet->tcp_at };
+	const struct handoff record = {
+		.cookie = cookie, .kind = HANDOFF_PACKET, .number = packet->tcp_at
+	};
 	__u32 length = skb->len;
 
-	if (sk->bound_dev_if || bpf_ringbuf_query(&handoff, BPF_RB_AVAIL_DATA) > RELAY_BACKLOG)
+	if (sk->bound_dev_if || length > HANDOFF_HUGE)
 		return false;
 	if (length <= HANDOFF_LARGE)
-		return tell_bytes(&record, skb, 0, length, HANDOFF_LARGE);
-	return length <= HANDOFF_HUGE && tell_bytes(&record, skb, 0, length, HANDOFF_HUGE);
+		tell_bytes(&record, skb, 0, length, HANDOFF_LARGE);
+	else
+		tell_bytes(&record, skb, 0, length, HANDOFF_HUGE);
+	return true;
 }
 
 /*
@@ -271,7 +274,7 @@ static __always_inline int guard_enrolled(struct __sk_buff *skb, const struct bp
 {
 	struct conn *conn = bpf_map_lookup_elem(&conns, &mark->cookie);
 	struct packet packet = read_packet(skb);
-	bool undecided;
+	bool keep;
 
 	if (!conn)
 		return GUARD_PASS;
@@ -280,10 +283,10 @@ static __always_inline int guard_enrolled(struct __sk_buff *skb, const struct bp
 		return GUARD_DROP;
 	if (!packet.fin || conn->held >= HELD_MAX)
 		return GUARD_PASS;
-	undecided = packet.payload ? tell_packet(skb, sk, &packet, mark->cookie)
-				   : is_undecided(conn, tcp);
-	conn->held += undecided;
-	return undecided ? GUARD_DROP : GUARD_PASS;
+	keep = packet.payload ? send_without_fin(skb, sk, &packet, mark->cookie)
+			      : is_undecided(conn, tcp);
+	conn->held += keep;
+	return keep ? GUARD_DROP : GUARD_PASS;
 }
 
 SEC("cgroup_skb/ingress")

@@ -173,6 +173,15 @@ static __noinline bool judge_key(struct judgement *judged)
 	return decide_usage(bpf_map_lookup_elem(&usage, &grant->slot), grant, now_ms, decision);
 }
 
+/*
+ * What comes behind this request: another; or nothing, RFC 9112 9.6. An application that closes would
+ * not execute what was counted.
+ */
+static __always_inline enum ingress behind(const struct conn *conn)
+{
+	return conn->head.persistent || conn->head.upgrade ? INGRESS_HEAD : INGRESS_CLOSED;
+}
+
 /* Counted, and passed with what the application may see. */
 static __noinline enum step admit(struct judgement *judged)
 {
@@ -180,7 +189,7 @@ static __noinline enum step admit(struct judgement *judged)
 
 	if (write_identity(judged->skb, conn))
 		return end(judged);
-	conn->ingress = judged->extent == SCAN_MORE ? INGRESS_BODY : INGRESS_HEAD;
+	conn->ingress = judged->extent == SCAN_MORE ? INGRESS_BODY : behind(conn);
 	conn->remaining = judged->decision.remaining;
 	conn->reset_ms = judged->decision.reset_ms;
 	response_begin(&conn->response, conn->head.is_head_method);
@@ -265,7 +274,7 @@ static __noinline enum step judge_body(struct judgement *judged)
 	}
 	conn->body = body;
 	if (judged->extent == SCAN_END)
-		conn->ingress = INGRESS_HEAD;
+		conn->ingress = behind(conn);
 	return body.refused ? STEP_EAT : STEP_PASS;
 }
 
@@ -274,10 +283,12 @@ static __always_inline enum step judge(struct judgement *judged)
 {
 	struct conn *conn = judged->conn;
 
-	if (conn->closing || conn->ingress == INGRESS_CLOSED)
+	if (conn->closing)
 		return STEP_EAT;
 	if (conn->switched)
 		return STEP_PASS;
+	if (conn->ingress == INGRESS_CLOSED)
+		return STEP_EAT;
 	return conn->ingress == INGRESS_BODY ? judge_body(judged) : judge_request(judged);
 }
 

@@ -302,6 +302,7 @@ static bool head_is_over(struct stream *stream)
 static void begin_head(struct stream *stream, uint32_t limit, uint64_t now_us)
 {
 	stream->in_head = true;
+	stream->pause_us = 0;
 	stream->head_until_us = now_us + STREAM_HEAD_MS * 1000ULL;
 	stream->looked = 0;
 	http_head_begin(&stream->head, limit);
