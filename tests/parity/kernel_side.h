@@ -22,7 +22,7 @@ int run_on(struct bpf_program *program, const void *packet, size_t size, int rep
 /* The same where the packet does not matter. */
 int run(struct bpf_program *program);
 
-#define PARSER_TESTS 13
+#define PARSER_TESTS 14
 extern const struct CMUnitTest parser_tests[PARSER_TESTS];
 
 #endif

@@ -19,6 +19,7 @@ __u64 now_ms;
 
 /* In and out */
 struct key_usage usage;
+struct chunk chunk;
 
 /* Out */
 struct http_head head;
@@ -27,7 +28,6 @@ struct limit_state state;
 struct grant grant;
 struct decision decision;
 struct response response;
-struct chunk chunk;
 __u32 end;
 __u8 events[PARITY_INPUT_MAX];
 
@@ -97,11 +97,10 @@ int parity_chunks(struct __sk_buff *skb)
 	return 0;
 }
 
-/* The chunked body in the packet, behind input.length bytes. */
+/* More of the chunked body that `chunk` stands in, in the packet behind input.length bytes. */
 SEC("tc")
 int parity_scan(struct __sk_buff *skb)
 {
-	chunk_begin(&chunk, input.trailers);
 	return scan_chunks(skb, &chunk, input.length, &end);
 }
 

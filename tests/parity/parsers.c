@@ -198,11 +198,10 @@ static int scan(struct chunk *chunk, const __u8 *bytes, size_t size, __u32 *ret_
 	return event == CHUNK_END ? SCAN_END : event == CHUNK_BAD ? SCAN_BAD : SCAN_MORE;
 }
 
-/* The body in a packet, behind `before` bytes of something else. */
-static void compare_scan(const __u8 *bytes, size_t size, __u32 before)
+/* More of the body that `chunk` stands in, in a packet behind `before` bytes of something else. */
+static void compare_scan(struct chunk chunk, const __u8 *bytes, size_t size, __u32 before)
 {
 	__u8 packet[PACKET_MAX] = { 0 };
-	struct chunk chunk;
 	__u32 end;
 	int result;
 
@@ -210,9 +209,9 @@ static void compare_scan(const __u8 *bytes, size_t size, __u32 before)
 		return;
 	memcpy(packet + before, bytes, size);
 	size = before + size < PACKET_MIN ? PACKET_MIN - before : size;
-	chunk_begin(&chunk, inside->input.trailers);
-	result = scan(&chunk, packet + before, size, &end);
+	inside->chunk = chunk;
 	inside->input.length = before;
+	result = scan(&chunk, packet + before, size, &end);
 	if (run_on(kernel->progs.parity_scan, packet, before + size, 1, NULL) != result ||
 	    inside->end != before + end || memcmp(&chunk, &inside->chunk, sizeof(chunk))) {
 		show("a chunked body in a packet", packet, before + size);
@@ -236,8 +235,9 @@ static void compare_chunks(const __u8 *bytes, size_t size, bool trailers)
 		show("a chunked body", bytes, size);
 		fail();
 	}
-	compare_scan(bytes, size, 0);
-	compare_scan(bytes, size, size % 41);
+	chunk_begin(&chunk, trailers);
+	compare_scan(chunk, bytes, size, 0);
+	compare_scan(chunk, bytes, size, size % 41);
 }
 
 static void chunked_bodies_of_the_corpus_are_read_alike(void **state)
@@ -273,9 +273,10 @@ static void chunked_bodies_changed_at_random_are_read_alike(void **state)
 static void chunks_of_every_length_are_read_alike(void **state)
 {
 	__u8 text[PACKET_MAX];
+	struct chunk chunk;
 
 	(void)state;
-	inside->input.trailers = false;
+	chunk_begin(&chunk, false);
 	for (__u32 length = 1; length < 200; length++) {
 		size_t size = 0;
 
@@ -286,9 +287,25 @@ static void chunks_of_every_length_are_read_alike(void **state)
 			size += sprintf((char *)text + size, "\r\n");
 		}
 		size += sprintf((char *)text + size, "0\r\n\r\nGET");
-		compare_scan(text, size, 0);
-		compare_scan(text, size - 3, 7);
-		compare_scan(text, size - 3 - length, length);
+		compare_scan(chunk, text, size, 0);
+		compare_scan(chunk, text, size - 3, 7);
+		compare_scan(chunk, text, size - 3 - length, length);
+	}
+}
+
+static void chunked_bodies_cut_anywhere_are_read_alike(void **state)
+{
+	static const char text[] = "3;a=\"b\"\r\nabc\r\n"
+				   "28\r\n0123456789012345678901234567890123456789\r\n"
+				   "0\r\nX: y\r\n\r\nGET / HTTP/1.1\r\n";
+	struct chunk chunk;
+
+	(void)state;
+	chunk_begin(&chunk, true);
+	for (size_t cut = 0; cut < sizeof(text) - 17; cut++) {
+		compare_scan(chunk, (const __u8 *)text + cut, sizeof(text) - 1 - cut, 0);
+		compare_scan(chunk, (const __u8 *)text + cut, sizeof(text) - 1 - cut, cut);
+		parity_chunk_byte(&chunk, text[cut]);
 	}
 }
 
@@ -370,4 +387,5 @@ const struct CMUnitTest parser_tests[PARSER_TESTS] = {
 	cmocka_unit_test(chunked_bodies_changed_at_random_are_read_alike),
 	cmocka_unit_test(chunked_bodies_that_fuzzing_brought_up_are_read_alike),
 	cmocka_unit_test(chunks_of_every_length_are_read_alike),
+	cmocka_unit_test(chunked_bodies_cut_anywhere_are_read_alike),
 };
