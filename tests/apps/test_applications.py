@@ -135,6 +135,22 @@ def pipelined(scene):
         scene.plain(client)
 
 
+@promise("large bodies behind a pipelined request, good and refused")
+def pipelined_bodies(scene):
+    for size in (1000, 10_000, 20_000, 60_000, 300_000):
+        for key, status in [(scene.good, 200), *scene.refusals()]:
+            with scene.connect() as client:
+                body = BODIES[-1][:size]
+                post = request("POST", "/hash", key, body=body)
+                client.send(request("GET", "/plain", scene.good) + post)
+                scene.expect(client.answer(), 200, scene.good)
+                answer = client.answer()
+                scene.expect(answer, status, key)
+                if status == 200:
+                    assert answer.body.decode() == hashlib.sha256(body).hexdigest()
+                scene.plain(client)
+
+
 @promise("a request in segments of a byte, and cut in two anywhere")
 def segments(scene):
     with scene.connect() as client:
