@@ -131,7 +131,7 @@ APPLICATIONS = [
         "gunicorn -b 127.0.0.1:@PORT@ -k gthread --threads 32 --keep-alive 600"
         " --chdir @FOLDER@ --pythonpath @ROOT@/tests/apps app_wsgi",
         version="gunicorn --version",
-        cannot=("pipelined", "pipelined_bodies"),
+        cannot=("pipelined", "pipelined_bodies", "crowd"),
     ),
     Application("Go net/http", 8008, "@ROOT@/build/test/app_go @PORT@", version="go version"),
     Application(

@@ -9,7 +9,9 @@ takes the daemon without sanitizers; a pattern is part of the names of the tests
 """
 import hashlib
 import os
+import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from applications import APPLICATIONS, ORIGIN
 from scene import Checks
@@ -149,6 +151,39 @@ def pipelined_bodies(scene):
                 if status == 200:
                     assert answer.body.decode() == hashlib.sha256(body).hexdigest()
                 scene.plain(client)
+
+
+def crowd_client(scene, seed):
+    """Send pipelines of random requests in random pieces, and expect each its answer."""
+    choose = random.Random(seed)
+    for _ in range(3):
+        with scene.connect() as client:
+            for _ in range(8):
+                sent = []
+                for _ in range(choose.randint(1, 4)):
+                    key, status = choose.choice([(scene.good, 200)] * 3 + scene.refusals())
+                    size = choose.choice([None, 0, 10, 3000, 20_000, 40_000])
+                    body = BODIES[-1][:size] if size is not None else None
+                    row = ("POST", "/hash", key) if body is not None else ("GET", "/plain", key)
+                    chunked = choose.choice([0, 0, 1000, 30_000])
+                    sent.append((request(*row, body=body, chunked=chunked), row, status, body))
+                data = b"".join(row[0] for row in sent)
+                cuts = sorted(choose.sample(range(1, len(data)), choose.randint(0, 4)))
+                for start, end in zip([0, *cuts], [*cuts, len(data)]):
+                    client.send(data[start:end])
+                    time.sleep(choose.choice([0, 0, 0.001]))
+                for _, (method, _, key), status, body in sent:
+                    answer = client.answer(method)
+                    scene.expect(answer, status, key)
+                    if status == 200 and body is not None:
+                        assert answer.body.decode() == hashlib.sha256(body).hexdigest()
+
+
+@promise("sixteen clients at once, requests cut and joined at random, good and refused")
+def crowd(scene):
+    with ThreadPoolExecutor(16) as pool:
+        for client in [pool.submit(crowd_client, scene, seed) for seed in range(16)]:
+            client.result()
 
 
 @promise("a request in segments of a byte, and cut in two anywhere")
