@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """An application behind the gate, and tables of checks of the two."""
 import hashlib
+import re
 
-from stage import wait_until
+from stage import run, wait_until
 from wire import Connection
 
 
@@ -51,6 +52,24 @@ class Scene:
     def post(self, client, body, **more):
         answer = self.ask(client, 200, "POST", "/hash", self.good, body=body, **more)
         assert answer.body.decode() == hashlib.sha256(body).hexdigest()
+
+    def fresh_credentials(self):
+        """One for 200, good for as many requests as a key may have in a minute, 401 and 429."""
+        rows = [(self.gate.key()["key"], 200), (None, 401), (self.spent, 429)]
+        return [(key, 200 if self.gate.bare else status) for key, status in rows]
+
+    def ab(self, requests, *options):
+        """Run ab at each of 200, 401 and 429: none of its requests may fail or hang."""
+        url = f"http://127.0.0.1:{self.instance.port}/plain"
+        for key, status in self.fresh_credentials():
+            field = ["-H", f"Authorization: Bearer {key}"] if key else []
+            command = ["ab", "-q", "-l", "-s", "20", "-n", str(requests), "-c", "16", *options]
+            said = run(*command, *field, url)
+            numbers = dict(re.findall(r"^([A-Z][\w -]+?):\s+(\d+)", said, re.M))
+            assert numbers["Complete requests"] == str(requests), said
+            assert numbers["Failed requests"] == "0", said
+            refused = int(numbers.get("Non-2xx responses", 0))
+            assert refused == (0 if status == 200 else requests), said
 
     def counted(self, check):
         """Run a check: the application executes the requests that the gate counts, and no other."""

@@ -220,6 +220,12 @@ def expect_continue(scene):
                 scene.plain(client)
 
 
+@promise("ab with and without -k: 1,000 requests at each of 200, 401 and 429")
+def ab(scene):
+    scene.ab(1000)
+    scene.ab(1000, "-k")
+
+
 @promise("Connection: close gets the whole answer and a clean end")
 def closed(scene):
     close = ["Connection: close"]

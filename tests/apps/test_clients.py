@@ -20,7 +20,6 @@ from stage import LARGE, ROOT, main, run
 
 BODY = os.urandom(10_000_000)
 HASH = hashlib.sha256(BODY).hexdigest()
-LOAD = 10_000  # requests of a load generator: what a key may have in a minute
 PROXIES = [
     Application(
         "nginx as a proxy",
@@ -156,42 +155,23 @@ def wrk_pipelined(scene):
     expect_load(scene, [scene.gate.key()["key"], None, scene.gate.unknown, scene.spent], 4)
 
 
-def load_rows(scene):
-    """Credentials for LOAD requests each with one status."""
-    rows = [(scene.gate.key()["key"], 200), (None, 401), (scene.spent, 429)]
-    return [(key, 200 if scene.gate.bare else status) for key, status in rows]
-
-
-def ab(scene, *options):
-    for key, status in load_rows(scene):
-        fields = [word for name in bearer(key) for word in ("-H", f"{name}: {bearer(key)[name]}")]
-        command = ["ab", "-q", "-l", "-s", "20", "-n", str(LOAD), "-c", "16", *options, *fields]
-        said = run(*command, url(scene))
-        numbers = dict(re.findall(r"^([A-Z][\w -]+?):\s+(\d+)", said, re.M))
-        assert numbers["Complete requests"] == str(LOAD), said
-        assert numbers["Failed requests"] == "0", said
-        assert numbers.get("Non-2xx responses", "0") == ("0" if status == 200 else str(LOAD)), said
-        if "-k" in options:
-            assert int(numbers["Keep-Alive requests"]) == LOAD, said
-
-
 @promise("ab: 10,000 requests at each of 200, 401 and 429, a connection each")
 def ab_plain(scene):
-    ab(scene)
+    scene.ab(10_000)
 
 
 @promise("ab -k: 10,000 requests at each of 200, 401 and 429, on kept connections")
 def ab_keep_alive(scene):
-    ab(scene, "-k")
+    scene.ab(10_000, "-k")
 
 
 @promise("h2load --h1: 10,000 requests at each of 200, 401 and 429")
 def h2load(scene):
-    for key, status in load_rows(scene):
+    for key, status in scene.fresh_credentials():
         fields = [word for name in bearer(key) for word in ("-H", f"{name}: {bearer(key)[name]}")]
-        said = run("h2load", "--h1", "-n", str(LOAD), "-c", "16", *fields, url(scene))
+        said = run("h2load", "--h1", "-n", "10000", "-c", "16", *fields, url(scene))
         counts = re.search(r"status codes: (\d+) 2xx, \d+ 3xx, (\d+) 4xx, (\d+) 5xx", said)
-        due = (str(LOAD), "0", "0") if status == 200 else ("0", str(LOAD), "0")
+        due = ("10000", "0", "0") if status == 200 else ("0", "10000", "0")
         assert counts and counts.groups() == due, said
         assert " 0 errored, 0 timeout" in said, said
 
