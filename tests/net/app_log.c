@@ -3,8 +3,9 @@
  * A server that notes what it executed: one blocking thread for each connection, as strict as
  * RFC 9112 lets it be, with chunked bodies, 100 (Continue), pipelining and Upgrade.
  *
- *	app_log PORT FOLDER
+ *	app_log PORT FOLDER [--poll]
  *
+ * --poll waits in poll(2) before each read, and again where there was nothing to read.
  * FOLDER gets SEEN_FILE (seen.h) and rejected.log, what was no request. Answers carry the digest
  * of the request in X-Seen. Their form depends on the target, see forms[].
  */
@@ -28,9 +29,10 @@
 #include "seen.h"
 
 #define BUFFER_SIZE 65536
-#define WORKERS	    192
+#define WORKERS	    640 /* more than there are connections at once */
 
 static struct seen_table *table;
+static bool with_poll;
 static int rejected_log;
 static int accepted[2]; /* a pipe: connections on their way to a worker */
 
@@ -59,12 +61,19 @@ struct request {
 /* Receive more. False at the end of the connection, or where the buffer is full. */
 static bool receive(struct connection *connection)
 {
+	struct pollfd readable = { .fd = connection->fd, .events = POLLIN };
 	ssize_t got;
 
 	memmove(connection->buffer, connection->buffer + connection->start, connection->used);
 	connection->start = 0;
-	got = recv(connection->fd, connection->buffer + connection->used,
-		   BUFFER_SIZE - connection->used, 0);
+	do {
+		if (with_poll)
+			poll(&readable, 1, -1);
+		got = recv(connection->fd, connection->buffer + connection->used,
+			   BUFFER_SIZE - connection->used, with_poll ? MSG_DONTWAIT : 0);
+	} while (with_poll && got < 0 && errno == EAGAIN);
+	if (got < 0)
+		connection->seen->error = errno;
 	if (got <= 0)
 		return false;
 	connection->used += got;
@@ -498,10 +507,11 @@ int main(int argc, char **argv)
 	pthread_t thread;
 	int file;
 
-	if (argc != 3 || chdir(argv[2])) {
-		fprintf(stderr, "usage: app_log PORT FOLDER\n");
+	if (argc < 3 || chdir(argv[2])) {
+		fprintf(stderr, "usage: app_log PORT FOLDER [--poll]\n");
 		return EXIT_FAILURE;
 	}
+	with_poll = argc > 3 && !strcmp(argv[3], "--poll");
 	rejected_log = open_file("rejected.log", O_WRONLY | O_APPEND);
 	file = open_file(SEEN_FILE, O_RDWR);
 	if (ftruncate(file, sizeof(*table)) || pipe(accepted)) {

@@ -24,14 +24,21 @@ static void *allocate(size_t size)
 	return memory;
 }
 
+static char *copy(const char *text, size_t size)
+{
+	return memcpy(allocate(size + 1), text, size);
+}
+
 static void replace_keys(char *bytes, size_t size, const char *placeholder, const char *key)
 {
 	size_t length = strlen(placeholder);
-	char *at;
+	char *end = bytes + size;
 
 	assert_int_equal(strlen(key), length);
-	while ((at = memmem(bytes, size, placeholder, length)))
-		memcpy(at, key, length);
+	while ((bytes = memmem(bytes, end - bytes, placeholder, length))) {
+		memcpy(bytes, key, length);
+		bytes += length;
+	}
 }
 
 /* A key whose only request of the day is used up. */
@@ -45,6 +52,14 @@ static void use_up(const struct destination *destination, struct key *key)
 	client_close(&client);
 }
 
+/* Fill a key in wherever the batch holds it. */
+static void fill_key(struct batch *batch, const char *placeholder, const char *key)
+{
+	replace_keys(batch->bytes, batch->size, placeholder, key);
+	replace_keys(batch->executed_text, strlen(batch->executed_text), placeholder, key);
+	replace_keys(batch->opaque, strlen(batch->opaque), placeholder, key);
+}
+
 static void fill_keys(struct batch *batch)
 {
 	struct key used;
@@ -54,13 +69,13 @@ static void fill_keys(struct batch *batch)
 		return;
 	}
 	batch->key = key_limited(10000, 100000);
-	replace_keys(batch->bytes, batch->size, GOOD_KEY, batch->key.text);
+	fill_key(batch, GOOD_KEY, batch->key.text);
 	if (memmem(batch->bytes, batch->size, OTHER_KEY, strlen(OTHER_KEY)))
-		replace_keys(batch->bytes, batch->size, OTHER_KEY, unknown_key());
+		fill_key(batch, OTHER_KEY, unknown_key());
 	if (!memmem(batch->bytes, batch->size, USED_KEY, strlen(USED_KEY)))
 		return;
 	use_up(batch->destination, &used);
-	replace_keys(batch->bytes, batch->size, USED_KEY, used.text);
+	fill_key(batch, USED_KEY, used.text);
 }
 
 /* Take the marks of WAIT() out of the bytes. */
@@ -94,7 +109,7 @@ static void read_expectations(struct batch *batch)
 		at = end + (*end == '-');
 		at += strspn(at, " ");
 	}
-	for (at = batch->row->executed; *at; at += strspn(at, THEN)) {
+	for (at = batch->executed_text; *at; at += strspn(at, THEN)) {
 		size_t length = strcspn(at, THEN);
 
 		assert_true(batch->executed_count < ANSWERS_MAX);
@@ -124,9 +139,10 @@ struct batch *batch_new(const struct row *row, const struct mode *mode,
 	batch->row = row;
 	batch->mode = mode;
 	batch->destination = destination;
-	batch->bytes = allocate(row->size + 1);
 	batch->size = row->size;
-	memcpy(batch->bytes, row->bytes, row->size);
+	batch->bytes = copy(row->bytes, row->size);
+	batch->executed_text = copy(row->executed, strlen(row->executed));
+	batch->opaque = copy(row->opaque ? row->opaque : "", row->opaque ? strlen(row->opaque) : 0);
 	batch->day = now_ms() / DAY_MS;
 	find_waits(batch);
 	fill_keys(batch);
@@ -138,6 +154,8 @@ struct batch *batch_new(const struct row *row, const struct mode *mode,
 void batch_free(struct batch *batch)
 {
 	free(batch->bytes);
+	free(batch->executed_text);
+	free(batch->opaque);
 	free(batch);
 }
 

@@ -67,7 +67,7 @@ struct row {
 	const char *executed;
 	enum after after;
 	unsigned int unfinished; /* requests that are counted, and whose body never comes */
-	const char *opaque;	 /* bytes that the client gets behind the last answer */
+	const char *opaque;	 /* bytes that the client gets behind a 101 */
 };
 
 #define TEXT(text) text, sizeof(text) - 1

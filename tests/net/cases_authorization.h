@@ -66,7 +66,7 @@ static const struct row cases_authorization[] = {
 	       HEAD("GET /a", "Proxy-" OTHER "X-" OTHER GOOD "Authorization-X: Basic a\r\n")),
 	ROW("a key is good for its own request alone", "200 401 200", "GET /a" THEN "GET /c", STAYS,
 	    GET("/a") HEAD("GET /b", "") GET("/c")),
-	ROW("a used-up key", "429 429 200", "GET /c", STAYS,
+	ROW("a used-up key", "429 429- 200", "GET /c", STAYS,
 	    HEAD("GET /a", USED) HEAD("HEAD /b", USED "X: y\r\n") GET("/c")),
 
 	PASSES("a client's own X-Key-Id", "GET /a",

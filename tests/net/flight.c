@@ -101,6 +101,7 @@ static void crash(struct airport *airport, struct flight *flight, const char *fo
 static void crash(struct airport *airport, struct flight *flight, const char *format, ...)
 {
 	const struct linger at_once = { .l_onoff = 1 };
+	const struct seen *seen = record(flight);
 	char cut[64] = "";
 	va_list arguments;
 
@@ -113,7 +114,10 @@ static void crash(struct airport *airport, struct flight *flight, const char *fo
 		va_start(arguments, format);
 		vprintf(format, arguments);
 		va_end(arguments);
-		printf(" (answer %zu of %zu)\n", flight->answered + 1, flight->batch->answer_count);
+		printf(" (answer %zu of %zu)%s%s\n", flight->answered + 1,
+		       flight->batch->answer_count,
+		       seen && seen->error ? "; the application was told: " : "",
+		       seen && seen->error ? strerror(seen->error) : "");
 	}
 	setsockopt(flight->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 	land(airport, flight);
@@ -318,12 +322,12 @@ static bool take_answer(struct airport *airport, struct flight *flight, bool end
 /* True where all that must come before the end of the connection has come. */
 static bool is_answered(const struct flight *flight)
 {
-	const struct row *row = flight->batch->row;
+	const struct batch *batch = flight->batch;
 
-	if (flight->answered < flight->batch->answer_count)
+	if (flight->answered < batch->answer_count)
 		return false;
-	return !row->opaque || (flight->used == strlen(row->opaque) &&
-				!memcmp(flight->received, row->opaque, flight->used));
+	return !flight->opaque || (flight->used == strlen(batch->opaque) &&
+				   !memcmp(flight->received, batch->opaque, flight->used));
 }
 
 static void take_end(struct airport *airport, struct flight *flight)

@@ -69,6 +69,7 @@ struct batch {
 	struct key key;
 	char *bytes; /* keys filled in, marks taken out */
 	size_t size;
+	char *executed_text, *opaque; /* as in the row, with keys */
 	struct wait {
 		size_t at; /* bytes that may be sent before */
 		size_t answers;

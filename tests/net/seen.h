@@ -20,7 +20,9 @@ struct seen {
 	uint32_t executed;   /* requests that came to their end */
 	uint32_t rejected;   /* 1: there were bytes that are not a request */
 	uint32_t unfinished; /* bytes of a request that did not come to its end */
+	uint32_t error;	     /* errno of the call that failed, if any */
 	uint32_t leaked;     /* heads with an Authorization, or not with exactly one X-Key-Id */
+	uint32_t reserved;
 };
 
 struct seen_table {

@@ -120,7 +120,8 @@ static struct seen_table *start_log(struct application *application, uint16_t po
 	snprintf(number, sizeof(number), "%u", port);
 	snprintf(log, sizeof(log), "%s/output.log", application->folder);
 	application->pid =
-		process_start(log, (char *[]){ program, number, application->folder, NULL });
+		process_start(log, (char *[]){ program, number, application->folder,
+					       getenv("BLOCK") ? NULL : "--poll", NULL });
 	while (client_connect(&client, port)) {
 		if (monotonic_ms() > end_ms) {
 			show_file(log);
