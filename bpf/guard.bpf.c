@@ -31,7 +31,10 @@ const volatile __u32 max_connections = 1;
 #define TCP_OPTION_MPTCP 30
 #define TCP_OPTIONS_SIZE 40 /* bytes, at most */
 
-/* Times a client's FIN is kept back, each twice as long as the one before: six seconds in all. */
+/*
+ * Times a client's FIN is kept back once the application has accepted, each twice as long as the one
+ * before: six seconds in all.
+ */
 #define HELD_MAX 5
 
 /* Bytes of a connection that wait to be judged, above which no more are let in. */
@@ -228,12 +231,16 @@ out_refuse:
 	return GUARD_DROP;
 }
 
+/* Whether there are bytes that no verdict was asked for: the application has not accepted yet. */
+static __always_inline bool is_unasked(struct tcp_sock *tcp)
+{
+	return ((struct sock *)tcp)->sk_receive_queue.qlen;
+}
+
 /* Whether bytes of the connection may still turn into a request, or into an answer of the gate's. */
 static __always_inline bool is_undecided(const struct conn *conn, struct tcp_sock *tcp)
 {
-	struct sock *sk = (struct sock *)tcp;
-
-	if (conn->answering || sk->sk_receive_queue.qlen || sk->sk_backlog.len)
+	if (conn->answering || ((struct sock *)tcp)->sk_backlog.len)
 		return true;
 	return conn->handed & HANDED_UP && (__u32)conn->handed != conn->begun;
 }
@@ -281,7 +288,11 @@ static __always_inline int guard_enrolled(struct __sk_buff *skb, const struct bp
 	if (packet.payload && conn->handed & HANDED_UP &&
 	    (__u32)conn->handed - conn->judged > AHEAD_MAX)
 		return GUARD_DROP;
-	if (!packet.fin || conn->held >= HELD_MAX)
+	if (!packet.fin)
+		return GUARD_PASS;
+	if (!packet.payload && is_unasked(tcp))
+		return GUARD_DROP;
+	if (conn->held >= HELD_MAX)
 		return GUARD_PASS;
 	keep = packet.payload ? send_without_fin(skb, sk, &packet, mark->cookie)
 			      : is_undecided(conn, tcp);
