@@ -63,7 +63,8 @@ struct conn {
 	__u32 begun;  /* `handed`, when what the relay had was the begin of a head */
 	__u8 ingress; /* enum ingress */
 	__u8 held;    /* times the client's FIN was kept back */
-	__u8 reserved[6];
+	__u8 gap;     /* so were bytes of it */
+	__u8 reserved[5];
 	struct body body;
 
 	/* To the client. */

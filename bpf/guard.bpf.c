@@ -12,6 +12,7 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "handoff.bpf.h"
@@ -38,7 +39,7 @@ const volatile __u32 max_connections = 1;
 #define HELD_MAX 5
 
 /* Bytes of a connection that wait to be judged, above which no more are let in. */
-#define AHEAD_MAX 65536
+#define AHEAD_MAX (1024 * 1024)
 
 /* What a record is when its connection is made: zero. */
 static const struct conn fresh_conn;
@@ -155,7 +156,8 @@ static __always_inline int tcp_offset(struct __sk_buff *skb)
 
 /* What the guard has to know of a packet. */
 struct packet {
-	__u32 tcp_at;	  /* offset of the TCP header */
+	__u32 tcp_at; /* offset of the TCP header */
+	__u32 seq;
 	__u32 options_at; /* offset of the TCP options */
 	__u32 options_length;
 	bool payload;
@@ -173,6 +175,7 @@ static __always_inline struct packet read_packet(struct __sk_buff *skb)
 	if (offset < 0 || bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)))
 		return packet;
 	packet.tcp_at = offset;
+	packet.seq = bpf_ntohl(tcp.seq);
 	packet.syn = tcp.syn;
 	packet.fin = tcp.fin;
 	packet.options_at = offset + sizeof(tcp);
@@ -253,9 +256,9 @@ static __always_inline bool is_undecided(const struct conn *conn, struct tcp_soc
 static __noinline bool send_without_fin(struct __sk_buff *skb, const struct bpf_sock *sk,
 					const struct packet *packet, __u64 cookie)
 {
-	const struct handoff record = {
-		.cookie = cookie, .kind = HANDOFF_PACKET, .number = packet->tcp_at
-	};
+	const struct handoff record = { .cookie = cookie,
+					.kind = HANDOFF_PACKET,
+					.number = packet->tcp_at };
 	__u32 length = skb->len;
 
 	if (sk->bound_dev_if || length > HANDOFF_HUGE)
@@ -265,6 +268,21 @@ static __noinline bool send_without_fin(struct __sk_buff *skb, const struct bpf_
 	else
 		tell_bytes(&record, skb, 0, length, HANDOFF_HUGE);
 	return true;
+}
+
+/*
+ * Whether a client is so far ahead of its answers that its bytes are to be kept back. Then those
+ * behind them are, too: what fills a gap later comes with all that lay behind it, and the application
+ * could not be kept from waking for it (handoff.bpf.h).
+ */
+static __always_inline bool is_ahead(struct conn *conn, const struct tcp_sock *tcp,
+				     const struct packet *packet)
+{
+	if (conn->handed & HANDED_UP && (__u32)conn->handed - conn->judged > AHEAD_MAX)
+		conn->gap = true;
+	else if (conn->gap && (__s32)(packet->seq - tcp->rcv_nxt) <= 0)
+		conn->gap = false;
+	return conn->gap;
 }
 
 /*
@@ -285,8 +303,7 @@ static __always_inline int guard_enrolled(struct __sk_buff *skb, const struct bp
 
 	if (!conn)
 		return GUARD_PASS;
-	if (packet.payload && conn->handed & HANDED_UP &&
-	    (__u32)conn->handed - conn->judged > AHEAD_MAX)
+	if (packet.payload && is_ahead(conn, tcp, &packet))
 		return GUARD_DROP;
 	if (!packet.fin)
 		return GUARD_PASS;

@@ -55,6 +55,7 @@ struct sock {
 };
 
 struct tcp_sock {
+	__u32 rcv_nxt;	 /* sequence number of the next byte from the peer */
 	__u32 write_seq; /* sequence number after the last byte the application wrote */
 	__u32 snd_nxt;	 /* sequence number after the last byte handed to the network */
 	__u32 notsent_lowat;
