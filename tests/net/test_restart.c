@@ -150,6 +150,75 @@ static void relay_killed(void **state)
 	assert_true(process_find(RELAY) > 0);
 }
 
+static const char *const half_heads[] = { "GET /half HTTP/1.1\r\nHost: a\r\nAuthor",
+					  "ization: Bearer %s\r\n\r\n" };
+
+static void send_half(struct client *client, int half, const struct key *key)
+{
+	client_printf(client, half_heads[half], key->text);
+}
+
+/* The slow path is the relay's, and so goes on without the daemon. */
+static void halves_without_daemon(void **state)
+{
+	const struct application *application = *state;
+	struct client *client = client_open(application->port);
+	struct key key = key_limited(1000, 10000);
+	struct response response;
+
+	daemon_kill();
+	for (int i = 0; i < 50; i++) {
+		send_half(client, 0, &key);
+		breathe();
+		send_half(client, 1, &key);
+		assert_int_equal(client_read(client, false, &response), 0);
+		expect_admitted(&response, 200);
+	}
+	daemon_start();
+}
+
+/*
+ * What a relay had when it was killed is gone, and its connection ends, unjudged. What comes while
+ * there is none waits for the next, but for an application that blocks in recv(), as above.
+ */
+static void relay_killed_with_halves(void **state)
+{
+	const struct application *application = *state;
+	struct client *lost = client_open(application->port);
+	struct client *waits = client_open(application->port);
+	struct client *stays = client_open(application->port);
+	struct key key = key_limited(1000, 10000);
+	bool blocks = application == &applications[THREADED];
+	struct response response;
+	unsigned int minute, day;
+	pid_t relay;
+
+	assert_int_equal(client_get(lost, "/", key.text), 200);
+	assert_int_equal(client_get(waits, "/", key.text), 200);
+	assert_int_equal(client_get(stays, "/", key.text), 200);
+	send_half(lost, 0, &key);
+	breathe();
+	relay = process_find(RELAY);
+	assert_true(relay > 0);
+	daemon_kill();
+	kill(relay, SIGKILL);
+	breathe();
+	send_half(waits, 0, &key);
+	breathe();
+	send_half(waits, 1, &key);
+	assert_true(blocks || client_sees_silence(waits, 200));
+	assert_int_equal(client_get(stays, "/", key.text), 200);
+	daemon_start();
+	assert_true(client_sees_end(lost, PATIENCE_MS));
+	if (!blocks) {
+		assert_int_equal(client_read(waits, false, &response), 0);
+		expect_admitted(&response, 200);
+	}
+	assert_int_equal(client_get(stays, "/", key.text), 200);
+	key_used(&key, &minute, &day);
+	assert_in_range(day, blocks ? 5 : 6, 6);
+}
+
 /* No pins are left after a reboot, as after --remove; the count is of the store, saved each second. */
 static void reboot(void **state)
 {
@@ -259,6 +328,10 @@ static const struct promise promises[] = {
 	{ "keys are edited and revoked by the next daemon", keys_go_on, ONCE },
 	{ "nothing gets by without the relay, and the next daemon starts one", relay_killed,
 	  EACH_APPLICATION },
+	{ "heads in two halves are judged without the daemon", halves_without_daemon,
+	  EACH_APPLICATION },
+	{ "the relay is killed: what it had ends unjudged, what comes meanwhile waits",
+	  relay_killed_with_halves, EACH_APPLICATION },
 	{ "a day's count survives a reboot", reboot, ONCE },
 	{ "restarts in under a second with 10,000 keys and never opens", many_keys, ONCE },
 };
