@@ -285,6 +285,13 @@ static __always_inline bool is_ahead(struct conn *conn, const struct tcp_sock *t
 	return conn->gap;
 }
 
+/* The client sends it again: RFC 9293 3.8.1. */
+static __always_inline int keep_back(void)
+{
+	count(COUNTER_KEPT_BACK);
+	return GUARD_DROP;
+}
+
 /*
  * A packet for an enrolled connection.
  *
@@ -299,22 +306,22 @@ static __always_inline int guard_enrolled(struct __sk_buff *skb, const struct bp
 {
 	struct conn *conn = bpf_map_lookup_elem(&conns, &mark->cookie);
 	struct packet packet = read_packet(skb);
-	bool keep;
 
 	if (!conn)
 		return GUARD_PASS;
 	if (packet.payload && is_ahead(conn, tcp, &packet))
-		return GUARD_DROP;
+		return keep_back();
 	if (!packet.fin)
 		return GUARD_PASS;
 	if (!packet.payload && is_unasked(tcp))
-		return GUARD_DROP;
+		return keep_back();
 	if (conn->held >= HELD_MAX)
 		return GUARD_PASS;
-	keep = packet.payload ? send_without_fin(skb, sk, &packet, mark->cookie)
-			      : is_undecided(conn, tcp);
-	conn->held += keep;
-	return keep ? GUARD_DROP : GUARD_PASS;
+	if (packet.payload ? !send_without_fin(skb, sk, &packet, mark->cookie)
+			   : !is_undecided(conn, tcp))
+		return GUARD_PASS;
+	conn->held++;
+	return keep_back();
 }
 
 SEC("cgroup_skb/ingress")
