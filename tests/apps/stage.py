@@ -215,7 +215,8 @@ class Results:
             self.failed += 1
             print(f"not ok {self.count} - {name}")
             print(f"# {type(problem).__name__}: {problem}".replace("\n", "\n# "))
-            for frame in traceback.extract_tb(problem.__traceback__)[-4:]:
+            frames = traceback.extract_tb(problem.__traceback__)
+            for frame in [frame for frame in frames if "/test_" in frame.filename][1:] + frames[-1:]:
                 print(f"#   {os.path.basename(frame.filename)}:{frame.lineno} {frame.line}")
             return None
         else:
