@@ -216,8 +216,7 @@ struct injecting {
 	X(ENROL_FAILED, "enrol_failed", "connections that could not be enrolled")                  \
 	X(GUARD_DROPPED, "guard_dropped", "packets to connections that are not enrolled")          \
 	X(GUARD_REFUSED, "guard_refused", "handshakes turned away: no room, MPTCP or Fast Open")   \
-	X(KEPT_BACK, "kept_back",                                                                  \
-	  "packets that the client was left to send again: the end of a stream, or far ahead")     \
+	X(KEPT_BACK, "kept_back", "packets that clients were left to send again, a moment later")  \
 	X(ADMITTED, "admitted", "requests passed to the application")                              \
 	X(REFUSED_NO_KEY, "refused_no_key", "401: no key was sent")                                \
 	X(REFUSED_INVALID_KEY, "refused_invalid_key",                                              \

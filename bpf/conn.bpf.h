@@ -64,7 +64,8 @@ struct conn {
 	__u8 ingress; /* enum ingress */
 	__u8 held;    /* times the client's FIN was kept back */
 	__u8 gap;     /* so were bytes of it */
-	__u8 reserved[5];
+	__u8 delayed; /* times an injection waited for the application to read */
+	__u8 reserved[4];
 	struct body body;
 
 	/* To the client. */

@@ -172,6 +172,8 @@ int sluice_verdict(struct __sk_buff *skb)
 		return SK_PASS;
 	if (follows(&judged, &first))
 		return hand_up(&judged, first);
+	if (is_underway(judged.tcp))
+		return begin_handing_up(&judged);
 	switch (judge(&judged)) {
 	case STEP_PASS:
 		return SK_PASS;

@@ -13,6 +13,8 @@
 #ifndef SLUICE_HANDOFF_BPF_H
 #define SLUICE_HANDOFF_BPF_H
 
+#include <bpf/bpf_core_read.h>
+
 #include "conn.bpf.h"
 #include "kernel.bpf.h"
 #include "maps.bpf.h"
@@ -25,6 +27,28 @@
 
 /* --- eating a buffer --------------------------------------------------------------------------- */
 
+/* Whether somebody sleeps in recv() on the socket, or polls it. */
+static __always_inline bool somebody_waits(struct tcp_sock *tcp)
+{
+	struct list_head *head = &((struct sock *)tcp)->sk_wq->wait.head;
+
+	return head->next != head;
+}
+
+/*
+ * Whether a buffer that was redirected to the connection is still with the kernel's worker. What is
+ * passed meanwhile queues behind it, but the application is woken at once.
+ */
+static __always_inline bool is_underway(struct tcp_sock *tcp)
+{
+	unsigned long psock = (unsigned long)((struct sock *)tcp)->sk_user_data;
+	__u32 buffers = 0;
+
+	psock &= SK_USER_DATA_PTRMASK;
+	bpf_core_read(&buffers, sizeof(buffers), &((struct sk_psock *)psock)->ingress_skb.qlen);
+	return buffers;
+}
+
 /*
  * Whether this buffer can and should be eaten in silence: somebody sleeps in recv() on the socket or
  * polls it, and this is the last buffer of its queue. A redirect that fails ends the kernel's round
@@ -33,10 +57,7 @@
  */
 static __always_inline bool should_be_quiet(struct tcp_sock *tcp)
 {
-	struct sock *sk = (struct sock *)tcp;
-	struct list_head *head = &sk->sk_wq->wait.head;
-
-	return !sk->sk_receive_queue.qlen && head->next != head;
+	return !((struct sock *)tcp)->sk_receive_queue.qlen && somebody_waits(tcp);
 }
 
 static __always_inline bool sink_takes(struct __sk_buff *skb)

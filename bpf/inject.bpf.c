@@ -16,6 +16,9 @@
 /* Bytes left of a datagram that is sent out of a socket, in one piece; none of them leaves it. */
 #define STUB 1
 
+/* The relay's pauses double from 20 microseconds: 20 milliseconds in all. */
+#define DELAYS_MAX 10
+
 /* Tell the relay what becomes of the datagram, and the kernel the verdict. */
 static __always_inline int report(struct injecting *to, enum injected result, __u32 number,
 				  int verdict)
@@ -43,12 +46,38 @@ static __always_inline int send_answer(struct judgement *judged)
 	return send_stub(judged);
 }
 
+/*
+ * Whether the application had better be left to read what it has, first.
+ *
+ * What is injected is queued, and then the application woken, without the socket's lock. One that
+ * comes by between reads it, sleeps in recv() again, and is woken for nothing: a blocking recv() is
+ * told EAGAIN then, see handoff.bpf.h. One that sleeps already cannot come by. One that neither
+ * sleeps nor polls for long gets it all the same.
+ */
+static __always_inline bool should_delay(struct judgement *judged)
+{
+	struct sock *sk = (struct sock *)judged->tcp;
+	struct conn *conn = judged->conn;
+
+	if ((somebody_waits(judged->tcp) && !sk->sk_backlog.rmem_alloc.counter &&
+	     !is_underway(judged->tcp)) ||
+	    conn->delayed >= DELAYS_MAX) {
+		conn->delayed = 0;
+		return false;
+	}
+	conn->delayed++;
+	return true;
+}
+
 static __noinline int inject_bytes(struct judgement *judged, struct injecting *to)
 {
 	struct conn *conn = judged->conn;
 	__u32 length = judged->skb->len, turns = conn->turns;
-	enum step step = judge(judged);
+	enum step step;
 
+	if (should_delay(judged))
+		return report(to, INJECTED_WAIT, 0, SK_DROP);
+	step = judge(judged);
 	switch (step) {
 	case STEP_MORE:
 		conn->begun = to->bytes.number;
@@ -77,12 +106,13 @@ static __noinline int inject_bytes(struct judgement *judged, struct injecting *t
 }
 
 /*
- * Back to the fast path, unless more was handed up meanwhile. All that the relay had is queued on
- * the connection by now, and what the verdict program passes queues behind it.
+ * Back to the fast path, unless more was handed up meanwhile, or what was injected is not with the
+ * application yet.
  */
-static __always_inline int release(struct conn *conn, __u32 handed, struct injecting *to)
+static __always_inline int release(struct judgement *judged, __u32 handed, struct injecting *to)
 {
-	bool released = core_swap(&conn->handed, HANDED_UP | handed, 0);
+	bool released = !is_underway(judged->tcp) &&
+			core_swap(&judged->conn->handed, HANDED_UP | handed, 0);
 
 	return report(to, released ? INJECTED_TAKEN : INJECTED_WAIT, 0, SK_DROP);
 }
@@ -121,7 +151,7 @@ static __always_inline int inject(struct judgement *judged, const struct injecti
 		judged->conn->begun = injection->number;
 		return report(to, INJECTED_TAKEN, 0, SK_DROP);
 	case INJECT_RELEASE:
-		return release(judged->conn, injection->number, to);
+		return release(judged, injection->number, to);
 	case INJECT_END:
 		return end_quiet(judged, injection, to);
 	default:

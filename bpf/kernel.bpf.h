@@ -43,12 +43,21 @@ struct sk_buff_head {
 	__u32 qlen; /* buffers */
 };
 
+/* What a sockhash adds to a socket. */
+struct sk_psock {
+	struct sk_buff_head ingress_skb; /* on their way to or out of it, by the kernel's worker */
+};
+
 struct sock {
+	void *sk_user_data; /* struct sk_psock, with flags in its lowest bits */
 	struct sock_common __sk_common;
 	struct sk_buff_head sk_receive_queue; /* what no verdict was asked for yet */
 	struct {
-		int len; /* bytes */
-	} sk_backlog;	 /* what TCP has not seen yet */
+		struct {
+			int counter;
+		} rmem_alloc; /* bytes of memory that what was received takes until it is read */
+		int len;      /* bytes that TCP has not seen yet */
+	} sk_backlog;
 	struct socket_wq *sk_wq;
 	int sk_wmem_queued; /* bytes */
 	int sk_sndbuf;	    /* bytes */
@@ -69,5 +78,7 @@ struct task_struct {
 #pragma clang attribute pop
 
 #define PF_KTHREAD 0x00200000
+
+#define SK_USER_DATA_PTRMASK (~7UL)
 
 #endif
