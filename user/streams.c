@@ -314,7 +314,6 @@ static void take(struct streams *streams, struct stream *stream, size_t length)
 	sodium_memzero(stream->bytes + stream->start, length);
 	stream->start += length;
 	stream->length -= length;
-	stream->in_head = false;
 	stream->pause_us = 0;
 	if (!stream->length)
 		drop_bytes(streams, stream);
@@ -347,6 +346,7 @@ static bool judge(struct streams *streams, struct stream *stream, uint64_t now_u
 		ask(streams, stream, more, 0);
 		return false;
 	}
+	stream->in_head = false;
 	injected = ask_for_bytes(streams, stream, &length);
 	switch (injected.result) {
 	case INJECTED_TAKEN:
@@ -388,13 +388,19 @@ static void advance(struct streams *streams, struct stream *stream, uint64_t now
 
 /* --- records ----------------------------------------------------------------------------------- */
 
+/* Bytes of it were dropped that nobody judged: until it has ended, those behind them are, too. */
+static bool is_lost(const struct stream *stream)
+{
+	return stream->ending && stream->forced;
+}
+
 static void add_bytes(struct streams *streams, struct stream *stream, const struct handoff *record,
 		      uint64_t now_us)
 {
-	if (!record->number) { /* it was given back meanwhile */
-		drop_bytes(streams, stream);
+	if (is_lost(stream))
+		return;
+	if (!record->number && !stream->up) /* it was given back meanwhile */
 		stream->received = 0;
-	}
 	if (record->number != stream->received || !reserve(streams, stream, record->length)) {
 		end_now(streams, stream, now_us);
 		return;
@@ -409,6 +415,8 @@ static void add_bytes(struct streams *streams, struct stream *stream, const stru
 
 static void add_end(struct stream *stream, const struct handoff *record, uint64_t now_us)
 {
+	if (is_lost(stream))
+		return;
 	end_when_quiet(stream, record->quiet_ms * 1000ULL, now_us);
 	stream->turns = record->number;
 	stream->eaten = record->eaten;

@@ -52,7 +52,7 @@ void streams_init(struct streams *ret_streams, streams_inject *inject, void *dat
 void streams_clear(struct streams *streams);
 
 /*
- * Take a record of any kind but HANDOFF_ANSWER. What follows from it is done by streams_run().
+ * Take a HANDOFF_BYTES, HANDOFF_TURN or HANDOFF_END. What follows from it is done by streams_run().
  *
  * record	its bytes stand behind it
  * now_us	microseconds of CLOCK_MONOTONIC
