@@ -48,9 +48,10 @@ static int add_gate(const struct gate_key *key, const struct gate *gate, bool ow
 	       json_integer_value(json_object_get(json_array_get(gates, at), "port")) < key->port)
 		at++;
 	if (json_array_insert_new(gates, at,
-				  json_pack("{s:i, s:i, s:s}", "port", (int)key->port, "headLimit",
-					    (int)gate->head_limit, "identity",
-					    gate->keep_identity ? "keep" : "swap")))
+				  json_pack("{s:i, s:i, s:s, s:s}", "port", (int)key->port,
+					    "headLimit", (int)gate->head_limit, "identity",
+					    gate->keep_identity ? "keep" : "swap", "trailers",
+					    gate->pass_trailers ? "pass" : "refuse")))
 		return -ENOMEM;
 	return 0;
 }

@@ -78,10 +78,11 @@ static void add_gates(struct table *table, const json_t *status)
 
 	json_array_foreach(gates, i, gate)
 	{
-		snprintf(line, sizeof(line), "%llu (heads up to %s bytes, identity: %s)",
+		snprintf(line, sizeof(line),
+			 "%llu (heads up to %s bytes, identity: %s, trailers: %s)",
 			 (unsigned long long)command_number(gate, "port"),
 			 table_number(command_number(gate, "headLimit"), limit),
-			 command_text(gate, "identity"));
+			 command_text(gate, "identity"), command_text(gate, "trailers"));
 		add_row(table, i ? "" : "Ports", line);
 	}
 	if (!json_array_size(gates))

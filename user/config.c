@@ -300,8 +300,8 @@ static void print_setting(FILE *out, const struct setting *setting, const char *
 	if (setting->kind == SETTING_NUMBER)
 		fprintf(out, ", %u to %u (default: %u)", setting->minimum, setting->maximum,
 			*(const uint32_t *)value);
-	else if (setting->kind == SETTING_IDENTITY)
-		fprintf(out, " (default: %s)", *(const bool *)value ? "keep" : "swap");
+	else if (setting->kind == SETTING_CHOICE)
+		fprintf(out, " (default: %s)", setting->choices[*(const bool *)value]);
 	else if (*(const char *)value)
 		fprintf(out, " (default: %s)", (const char *)value);
 	fputc('\n', out);

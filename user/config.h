@@ -29,6 +29,7 @@ struct config_port {
 	uint32_t port;
 	uint32_t head_limit; /* bytes */
 	bool keep_identity;
+	bool pass_trailers;
 };
 
 struct config {

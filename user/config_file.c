@@ -97,7 +97,7 @@ static char *read_line(char *line, int size, void *data)
 	return reading->failed ? NULL : line;
 }
 
-/* "unknown setting 'x'; [port 80] has identity, head_limit" */
+/* "unknown setting 'x'; [port 80] has identity, trailers, head_limit" */
 static void fail_unknown(struct reading *reading, const char *name)
 {
 	char names[256] = "";

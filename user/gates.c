@@ -128,6 +128,7 @@ int gates_put(struct kernel *kernel, const struct config *config, char *why, siz
 		const struct gate gate = {
 			.head_limit = config->ports[i].head_limit,
 			.keep_identity = config->ports[i].keep_identity,
+			.pass_trailers = config->ports[i].pass_trailers,
 		};
 
 		r = kernel_put_gate(kernel, config->ports[i].port, &gate);

@@ -31,8 +31,11 @@ const struct setting sluice_settings[] = {
 const size_t sluice_setting_count = sizeof(sluice_settings) / sizeof(sluice_settings[0]);
 
 const struct setting port_settings[] = {
-	{ "identity", SETTING_IDENTITY, IN(config_port, keep_identity), .argument = "swap|keep",
-	  .help = "swap the Authorization line for X-Key-Id, or keep it" },
+	{ "identity", SETTING_CHOICE, IN(config_port, keep_identity), .choices = { "swap", "keep" },
+	  .argument = "swap|keep", .help = "swap the Authorization line for X-Key-Id, or keep it" },
+	{ "trailers", SETTING_CHOICE, IN(config_port, pass_trailers),
+	  .choices = { "refuse", "pass" }, .argument = "refuse|pass",
+	  .help = "refuse trailers behind a chunked body, or pass harmless ones" },
 	{ "head_limit", SETTING_NUMBER, IN(config_port, head_limit), .minimum = 1024,
 	  .maximum = HEAD_LIMIT_MAX, .help = "bytes a request head may have" },
 };
@@ -69,13 +72,17 @@ static int put_text(const struct setting *setting, char *target, const char *tex
 	return 0;
 }
 
-static int put_identity(bool *target, const char *text, char *why, size_t why_size)
+static int put_choice(const struct setting *setting, bool *target, const char *text, char *why,
+		      size_t why_size)
 {
-	if (strcmp(text, "swap") && strcmp(text, "keep")) {
-		snprintf(why, why_size, "must be 'swap' or 'keep', not '%s'", text);
+	const char *const *choices = setting->choices;
+
+	if (strcmp(text, choices[0]) && strcmp(text, choices[1])) {
+		snprintf(why, why_size, "must be '%s' or '%s', not '%s'", choices[0], choices[1],
+			 text);
 		return -EINVAL;
 	}
-	*target = !strcmp(text, "keep");
+	*target = !strcmp(text, choices[1]);
 	return 0;
 }
 
@@ -88,8 +95,8 @@ int setting_put(const struct setting *setting, void *target, const char *text, c
 	case SETTING_PATH:
 	case SETTING_WORD:
 		return put_text(setting, place, text, why, why_size);
-	case SETTING_IDENTITY:
-		return put_identity(place, text, why, why_size);
+	case SETTING_CHOICE:
+		return put_choice(setting, place, text, why, why_size);
 	case SETTING_NUMBER:
 		break;
 	}

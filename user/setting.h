@@ -9,10 +9,10 @@
 #include "config.h"
 
 enum setting_kind {
-	SETTING_PATH,	  /* char[size] */
-	SETTING_WORD,	  /* char[size], as key_check_word() has it */
-	SETTING_NUMBER,	  /* uint32_t from minimum to maximum */
-	SETTING_IDENTITY, /* bool: "swap" is false, "keep" is true */
+	SETTING_PATH,	/* char[size] */
+	SETTING_WORD,	/* char[size], as key_check_word() has it */
+	SETTING_NUMBER, /* uint32_t from minimum to maximum */
+	SETTING_CHOICE, /* bool: the first of two words is false, the second is true */
 };
 
 struct setting {
@@ -21,6 +21,7 @@ struct setting {
 	size_t offset;
 	uint32_t size;
 	uint32_t minimum, maximum;
+	const char *choices[2];
 	const char *argument; /* its name in the help; NULL: in the file only */
 	const char *help;
 };

@@ -28,8 +28,9 @@ static void log_size(const struct config *config, const char *name, uint32_t wan
 void standing_log_start(const struct config *config, const struct kernel *kernel, uint32_t keys)
 {
 	for (size_t i = 0; i < config->port_count; i++)
-		log_info("Protecting port %u: request heads up to %u bytes, %s.",
+		log_info("Protecting port %u: request heads up to %u bytes, trailers are %s, %s.",
 			 config->ports[i].port, config->ports[i].head_limit,
+			 config->ports[i].pass_trailers ? "passed" : "refused",
 			 config->ports[i].keep_identity
 				 ? "the Authorization line is kept"
 				 : "the Authorization line is swapped for X-Key-Id");

@@ -31,8 +31,10 @@
 	"7385,"                                                                                    \
 	"\"enforcing\":true,\"takenOver\":true,\"cgroup\":\"/sys/fs/cgroup\",\"pinFolder\":"       \
 	"\"/sys/fs/bpf/sluice\",\"stateFolder\":\"/var/lib/sluice\",\"gates\":[{\"port\":8080,"    \
-	"\"headLimit\":16384,\"identity\":\"swap\"},{\"port\":3000,\"headLimit\":8192,"            \
-	"\"identity\":\"keep\"}],\"keys\":{\"active\":3,\"expired\":1,\"revoked\":2,\"max\":"      \
+	"\"headLimit\":16384,\"identity\":\"swap\",\"trailers\":\"pass\"},{\"port\":3000,"         \
+	"\"headLimit\":8192,"                                                                      \
+	"\"identity\":\"keep\",\"trailers\":\"refuse\"}],\"keys\":{\"active\":3,\"expired\":1,"    \
+	"\"revoked\":2,\"max\":"                                                                   \
 	"65536},\"connections\":{\"open\":12,\"max\":65536},\"counts\":{\"admitted\":1234567,"     \
 	"\"refusedNoKey\":41,\"refusedInvalidKey\":42,\"refusedRateLimited\":43}}"
 

@@ -15,7 +15,10 @@ function head(request) {
 	let text = `${request.method} ${request.url} HTTP/${request.httpVersion}\r\n`;
 	for (let i = 0; i < request.rawHeaders.length; i += 2)
 		text += `${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}\r\n`;
-	return text + '\r\n';
+	text += '\r\n';
+	for (let i = 0; i < request.rawTrailers.length; i += 2)
+		text += `${request.rawTrailers[i]}: ${request.rawTrailers[i + 1]}\r\n`;
+	return text;
 }
 
 function choose(request) {

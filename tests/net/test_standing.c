@@ -263,6 +263,80 @@ static void identity_kept(void **state)
 	assert_false(holds(response.body, response.body_length, "forged"));
 }
 
+#define WHOLE 10000
+
+/* A chunked request with a trailer behind it, sent in pieces. Returns what client_read() does. */
+static int ask_with_trailer(struct client *client, const char *key, const char *trailer,
+			    size_t piece, struct response *ret_response)
+{
+	char *text;
+	int length = asprintf(
+		&text,
+		"POST /echo/trailer HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer %s\r\n"
+		"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n%s\r\n\r\n",
+		key, trailer);
+
+	assert_true(length > 0);
+	for (size_t at = 0; at < (size_t)length; at += piece) {
+		client_send(client, text + at, length - at < piece ? length - at : piece);
+		if (piece < WHOLE)
+			breathe();
+	}
+	free(text);
+	return client_read(client, false, ret_response);
+}
+
+static void expect_trailer_refused(const struct application *application, const char *key,
+				   const char *trailer)
+{
+	struct client *client = client_open(application->port);
+	struct response response;
+
+	assert_int_equal(ask_with_trailer(client, key, trailer, WHOLE, &response), 0);
+	expect_refusal(&response, 400, NULL);
+	assert_true(client_sees_end(client, PATIENCE_MS));
+}
+
+/* Node shows trailers; the other applications' ports refuse them, whatever these would do. */
+static void trailers_passed(void **state)
+{
+	static const char *const barred[] = {
+		"Content-Length: 5",
+		"transfer_encoding: chunked",
+		"Host: other.test",
+		"X-Key-Id: key_forged; account=root",
+		"Authorization: Bearer gx_forged",
+		"bare",
+	};
+	const struct application *application = &applications[NODE];
+	struct client *client;
+	struct response response;
+	char configuration[64];
+	struct key key;
+
+	(void)state;
+	if (application->missing)
+		skip();
+	snprintf(configuration, sizeof(configuration), "[port %u]\ntrailers = pass\n",
+		 application->port);
+	daemon_configure(configuration);
+	daemon_start();
+	key = key_limited(0, 0);
+	client = client_open(application->port);
+	for (size_t piece = 1; piece < 1000; piece += 200) {
+		assert_int_equal(ask_with_trailer(client, key.text, "X-Sum: 42", piece, &response),
+				 0);
+		expect_admitted(&response, 200);
+		assert_true(holds(response.body, response.body_length, "\r\n\r\nX-Sum: 42\r\n"));
+	}
+	assert_int_equal(client_get(client, "/", key.text), 200);
+	for (size_t i = 0; i < ARRAY_SIZE(barred); i++)
+		expect_trailer_refused(application, key.text, barred[i]);
+	expect_seen(application, "/echo/trailer", 5);
+	expect_trailer_refused(&applications[NGINX], key.text, "X-Sum: 42");
+	expect_seen(&applications[NGINX], "/echo/trailer", 0);
+}
+
 /* One short life of a connection; how it goes and ends depends on its number. */
 static void short_life(const struct application *application, const char *key, int number)
 {
@@ -335,6 +409,7 @@ static const struct promise promises[] = {
 	  EACH_APPLICATION },
 	{ "identity = keep leaves the line, and no forged X-Key-Id", identity_kept,
 	  EACH_APPLICATION },
+	{ "trailers = pass lets through harmless ones, of that port alone", trailers_passed, ONCE },
 	{ "10,000 short connections leave no record behind", churn, ONCE },
 };
 

@@ -647,7 +647,8 @@ static void test_kernel_failure(void **state)
 
 static void set_scene(void)
 {
-	const struct gate swap = { .head_limit = 16384 }, keep = { 2048, .keep_identity = 1 };
+	const struct gate swap = { .head_limit = 16384 },
+			  keep = { 2048, .keep_identity = 1, .pass_trailers = 1 };
 
 	fake_add_gate(8080, true, &swap);
 	fake_add_gate(443, true, &keep);
@@ -660,13 +661,14 @@ static void set_scene(void)
 }
 
 static void expect_gate(const json_t *gates, size_t index, int port, int limit,
-			const char *identity)
+			const char *identity, const char *trailers)
 {
 	const json_t *gate = json_array_get(gates, index);
 
 	assert_int_equal(number_of(gate, "port"), port);
 	assert_int_equal(number_of(gate, "headLimit"), limit);
 	assert_string_equal(text_of(gate, "identity"), identity);
+	assert_string_equal(text_of(gate, "trailers"), trailers);
 }
 
 static void test_status(void **state)
@@ -687,8 +689,8 @@ static void test_status(void **state)
 	assert_string_equal(text_of(status, "stateFolder"), temp_folder);
 	gates = json_object_get(status, "gates");
 	assert_int_equal(json_array_size(gates), 2);
-	expect_gate(gates, 0, 443, 2048, "keep");
-	expect_gate(gates, 1, 8080, 16384, "swap");
+	expect_gate(gates, 0, 443, 2048, "keep", "pass");
+	expect_gate(gates, 1, 8080, 16384, "swap", "refuse");
 	keys = json_object_get(status, "keys");
 	assert_int_equal(number_of(keys, "active"), 1);
 	assert_int_equal(number_of(keys, "expired"), 0);

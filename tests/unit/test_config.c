@@ -7,7 +7,7 @@
 #include "temp_folder.h"
 #include "util.h"
 
-#define WORDS_MAX 16
+#define WORDS_MAX 20
 
 static struct config config;
 static char why[512];
@@ -51,12 +51,14 @@ static int read_line(const char *line)
 	return config_read(count, words, temp_path("sluice.conf"), &config, why, sizeof(why));
 }
 
-static void expect_port(size_t index, uint32_t port, uint32_t head_limit, bool keep_identity)
+static void expect_port(size_t index, uint32_t port, uint32_t head_limit, bool keep_identity,
+			bool pass_trailers)
 {
 	assert_true(index < config.port_count);
 	assert_int_equal(config.ports[index].port, port);
 	assert_int_equal(config.ports[index].head_limit, head_limit);
 	assert_int_equal(config.ports[index].keep_identity, keep_identity);
+	assert_int_equal(config.ports[index].pass_trailers, pass_trailers);
 }
 
 static void test_defaults(void **state)
@@ -71,22 +73,22 @@ static void test_defaults(void **state)
 	assert_string_equal(config.key_word, "gx");
 	assert_int_equal(config.keys_per_account, 10);
 	assert_int_equal(config.port_count, 1);
-	expect_port(0, 8080, 16384, false);
+	expect_port(0, 8080, 16384, false, false);
 }
 
 static void test_options(void **state)
 {
 	(void)state;
 	assert_int_equal(read_line("--port 80 --port=443 --port 80 --state /s --socket /c.sock "
-				   "--pin /p --cgroup /g --identity keep"),
+				   "--pin /p --cgroup /g --identity keep --trailers pass"),
 			 0);
 	assert_string_equal(config.state, "/s");
 	assert_string_equal(config.socket, "/c.sock");
 	assert_string_equal(config.pin, "/p");
 	assert_string_equal(config.cgroup, "/g");
 	assert_int_equal(config.port_count, 2);
-	expect_port(0, 80, 16384, true);
-	expect_port(1, 443, 16384, true);
+	expect_port(0, 80, 16384, true, true);
+	expect_port(1, 443, 16384, true, true);
 }
 
 static void test_actions(void **state)
@@ -117,8 +119,10 @@ static void test_file(void **state)
 		   "\n"
 		   "[port 8080]\n"
 		   "identity = keep\n"
+		   "trailers = refuse\n"
 		   "head_limit = 4096\n"
-		   "[port 443]\n");
+		   "[port 443]\n"
+		   "trailers = pass\n");
 	assert_int_equal(read_line(""), 0);
 	assert_string_equal(config.state, "/s");
 	assert_string_equal(config.socket, "/c.sock");
@@ -129,24 +133,28 @@ static void test_file(void **state)
 	assert_int_equal(config.max_connections, 1000);
 	assert_int_equal(config.keys_per_account, 3);
 	assert_int_equal(config.port_count, 2);
-	expect_port(0, 8080, 4096, true);
-	expect_port(1, 443, 16384, false);
+	expect_port(0, 8080, 4096, true, false);
+	expect_port(1, 443, 16384, false, true);
 }
 
 static void test_line_wins(void **state)
 {
 	(void)state;
 	write_file("[sluice]\nstate = /s\npin = /p\n[port 80]\nhead_limit = 4096\nidentity = keep\n"
-		   "[port 81]\n");
+		   "trailers = pass\n[port 81]\n");
 	assert_int_equal(read_line("--state /other --port 90 --port 80"), 0);
 	assert_string_equal(config.state, "/other");
 	assert_string_equal(config.pin, "/p");
 	assert_int_equal(config.port_count, 2);
-	expect_port(0, 90, 16384, false);
-	expect_port(1, 80, 4096, true);
+	expect_port(0, 90, 16384, false, false);
+	expect_port(1, 80, 4096, true, true);
 	assert_int_equal(read_line("--identity swap"), 0);
-	expect_port(0, 80, 4096, false);
-	expect_port(1, 81, 16384, false);
+	expect_port(0, 80, 4096, false, true);
+	expect_port(1, 81, 16384, false, false);
+	assert_int_equal(read_line("--trailers refuse"), 0);
+	expect_port(0, 80, 4096, true, false);
+	assert_int_equal(read_line("--trailers pass"), 0);
+	expect_port(1, 81, 16384, false, true);
 }
 
 static void test_other_file(void **state)
@@ -177,6 +185,7 @@ static const struct {
 	{ "--port 99999999999999999999",
 	  "--port must be a number from 1 to 65535, not '99999999999999999999'." },
 	{ "--port 80 --identity both", "--identity must be 'swap' or 'keep', not 'both'." },
+	{ "--port 80 --trailers yes", "--trailers must be 'refuse' or 'pass', not 'yes'." },
 	{ "--port 80 --socket= ", "--socket must be a path of 1 to 107 bytes." },
 	{ "--port 80 --remove=now", "--remove=now: the option takes no value." },
 	{ "--port 80 --verbose", "There is no option --verbose; see --help." },
@@ -208,7 +217,7 @@ static const struct {
 	  "unknown setting 'secret'; [sluice] has state, socket, pin, cgroup, key_word, max_keys, "
 	  "max_connections, keys_per_account" },
 	{ "[port 80]\nstate = /s\n", 2,
-	  "unknown setting 'state'; [port 80] has identity, head_limit" },
+	  "unknown setting 'state'; [port 80] has identity, trailers, head_limit" },
 	{ "[sluice]\npin = /a\npin = /b\n", 3, "'pin' is there twice in [sluice]" },
 	{ "[sluice]\npin = /a\n  /b\n", 3, "'pin' is there twice in [sluice]" },
 	{ "[sluice]\nstate =\n", 2, "'state' must be a path of 1 to 255 bytes" },
@@ -222,6 +231,7 @@ static const struct {
 	{ "[sluice]\nkeys_per_account = 1001\n", 2,
 	  "'keys_per_account' must be a number from 1 to 1000, not '1001'" },
 	{ "[port 80]\nidentity = none\n", 2, "'identity' must be 'swap' or 'keep', not 'none'" },
+	{ "[port 80]\ntrailers = Pass\n", 2, "'trailers' must be 'refuse' or 'pass', not 'Pass'" },
 	{ "[port 80]\nhead_limit = 16385\n", 2,
 	  "'head_limit' must be a number from 1024 to 16384, not '16385'" },
 	{ "[port]\n", 1, "unknown section [port]; there are [sluice] and [port N]" },
@@ -285,14 +295,14 @@ static void test_examples(void **state)
 	assert_int_equal(config.max_connections, 65536);
 	assert_int_equal(config.keys_per_account, 10);
 	assert_int_equal(config.port_count, 2);
-	expect_port(0, 3000, 16384, false);
-	expect_port(1, 3001, 8192, true);
+	expect_port(0, 3000, 16384, false, false);
+	expect_port(1, 3001, 8192, true, true);
 
 	write_example("scripts/sluiced.8", "[sluice]\n");
 	assert_int_equal(read_line(""), 0);
 	assert_int_equal(config.keys_per_account, 20);
 	assert_int_equal(config.port_count, 2);
-	expect_port(1, 3001, 8192, true);
+	expect_port(1, 3001, 8192, true, false);
 }
 
 static void test_too_many_ports(void **state)
@@ -319,9 +329,10 @@ static void test_untouched(void **state)
 static void test_help(void **state)
 {
 	static const char *const names[] = {
-		"--port N",    "--state DIR",	"--socket PATH",   "--pin DIR",	 "--cgroup DIR",
-		"--identity ", "--config FILE", "--remove",	   "--help",	 "--version",
-		"key_word",    "max_keys",	"max_connections", "head_limit", "keys_per_account",
+		"--port N",	"--state DIR",	   "--socket PATH", "--pin DIR",
+		"--cgroup DIR", "--identity ",	   "--trailers ",   "--config FILE",
+		"--remove",	"--help",	   "--version",	    "key_word",
+		"max_keys",	"max_connections", "head_limit",    "keys_per_account",
 	};
 	char *text = NULL;
 	size_t size;

@@ -12,7 +12,7 @@ static const struct config config = {
 	.pin = "/fake/pin",
 	.state = "/fake/state",
 	.key_word = "acme",
-	.ports = { { 80, 4096, true }, { 443, 16384, false } },
+	.ports = { { 80, 4096, true, false }, { 443, 16384, false, true } },
 	.port_count = 2,
 };
 static char why[512];
@@ -86,8 +86,10 @@ static void test_gates(void **state)
 	assert_int_equal(gates_put(NULL, &config, why, sizeof(why)), 0);
 	assert_int_equal(fake_find_gate(80)->gate.head_limit, 4096);
 	assert_int_equal(fake_find_gate(80)->gate.keep_identity, 1);
+	assert_int_equal(fake_find_gate(80)->gate.pass_trailers, 0);
 	assert_int_equal(fake_find_gate(443)->gate.head_limit, 16384);
 	assert_int_equal(fake_find_gate(443)->gate.keep_identity, 0);
+	assert_int_equal(fake_find_gate(443)->gate.pass_trailers, 1);
 	assert_null(fake_find_gate(8080));
 	assert_true(fake.gates[2].used);
 }
