@@ -71,8 +71,8 @@ const char *server_missing(enum server server);
 /* From now on a connection from this port uses these keys. */
 void ledger_open(enum server server, uint16_t port, const struct texts *texts);
 
-/* Wait until the server has ended the connection, at most PATIENCE_MS; what it executed on it. */
-struct executed ledger_close(enum server server, uint16_t port);
+/* Wait until the server has ended the connection, at most patience_ms; what it executed on it. */
+struct executed ledger_close(enum server server, uint16_t port, unsigned int patience_ms);
 
 /* Requests executed by all servers so far. */
 uint64_t ledger_total(void);
@@ -98,7 +98,13 @@ struct verdict {
 	char why[WHY_SIZE]; /* the promise that is broken; "": none */
 };
 
-/* Compare; sets why where it is still "". */
+/*
+ * True where the server may never say that the connection ended: Node does not know whose it was
+ * where a reset came before it looked.
+ */
+bool may_end_unseen(const struct stream *stream);
+
+/* Compare; adds to why. */
 void judge(const struct stream *stream, struct verdict *verdict);
 
 /* --- run.c: many streams, on several connections at a time --------------------------------------- */

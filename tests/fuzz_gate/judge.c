@@ -59,6 +59,12 @@ static void judge_order(const struct stream *stream, struct verdict *verdict)
 			 (unsigned long long)verdict->own_counted, admitted);
 }
 
+bool may_end_unseen(const struct stream *stream)
+{
+	return stream->server == NODE_SERVER && stream->step_count &&
+	       stream->steps[stream->step_count - 1].kind == RST;
+}
+
 void judge(const struct stream *stream, struct verdict *verdict)
 {
 	char answered[WHY_SIZE];
@@ -72,6 +78,6 @@ void judge(const struct stream *stream, struct verdict *verdict)
 	if (answered[0])
 		snprintf(verdict->why + strlen(verdict->why), WHY_SIZE - strlen(verdict->why),
 			 "%s%s", verdict->why[0] ? "; " : "", answered);
-	if (!verdict->why[0] && !verdict->executed.ended)
+	if (!verdict->why[0] && !verdict->executed.ended && !may_end_unseen(stream))
 		snprintf(verdict->why, WHY_SIZE, "the application's connection does not end");
 }

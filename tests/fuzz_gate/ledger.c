@@ -115,9 +115,9 @@ void ledger_open(enum server server, uint16_t port, const struct texts *texts)
 	pthread_mutex_unlock(&lock);
 }
 
-struct executed ledger_close(enum server server, uint16_t port)
+struct executed ledger_close(enum server server, uint16_t port, unsigned int patience_ms)
 {
-	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+	uint64_t end_ms = monotonic_ms() + patience_ms;
 	struct executed executed;
 
 	for (;;) {
