@@ -105,6 +105,12 @@ uint64_t monotonic_ms(void);
 /* Sleep until this millisecond since the epoch (CLOCK_REALTIME). */
 void sleep_until_ms(uint64_t instant_ms);
 
+/*
+ * True where the environment says TESTS_FULL=1: tests that take long by their nature run at the size
+ * that the contract names, otherwise smaller.
+ */
+bool full_run(void);
+
 /* Sleep a moment between two looks at a condition. */
 void breathe(void);
 

@@ -38,6 +38,13 @@ void sleep_until_ms(uint64_t instant_ms)
 		;
 }
 
+bool full_run(void)
+{
+	const char *value = getenv("TESTS_FULL");
+
+	return value && !strcmp(value, "1");
+}
+
 void breathe(void)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
