@@ -20,6 +20,8 @@ def log(text):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Has Python poll before each recv(): one that sleeps in it may be told EAGAIN (README, limits).
+    timeout = 600
     disable_nagle_algorithm = True
 
     def __getattr__(self, name):

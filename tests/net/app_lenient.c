@@ -130,18 +130,19 @@ static bool skip_bytes(struct connection *connection, size_t size)
 
 /* --- heads -------------------------------------------------------------------------------------- */
 
-/* A method, white space, a target: what is behind that is no matter. */
+/* Two words or more: a method and a target, whatever they are made of. */
 static bool is_request_line(char *line, struct request *request)
 {
-	char version[16] = "";
+	static const char space[] = " \t\v\f\r";
+	char *rest, *method = strtok_r(line, space, &rest);
+	char *target = method ? strtok_r(NULL, space, &rest) : NULL;
+	char *version = target ? strtok_r(NULL, space, &rest) : NULL;
 
-	while (*line == ' ' || *line == '\t')
-		line++;
-	if (!isalpha((unsigned char)*line) ||
-	    sscanf(line, "%31[A-Za-z0-9!#$%&'*+.^_`|~-]%*1[ \t\v\f]%511s %15s", request->method,
-		   request->target, version) < 2)
+	if (!target)
 		return false;
-	request->http10 = !strcmp(version, "HTTP/1.0");
+	snprintf(request->method, sizeof(request->method), "%s", method);
+	snprintf(request->target, sizeof(request->target), "%s", target);
+	request->http10 = version && !strcmp(version, "HTTP/1.0");
 	request->keep_alive = !request->http10;
 	return true;
 }
