@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define CUTS_MAX  600
+#define SOME_CUTS 10
 #define LONG_ROW  65536 /* bytes; longer ones are cut less often */
 #define LONG_CUTS 40
 #define COUNTED_MAX                                                                                \
@@ -123,7 +124,10 @@ static size_t cut_limit(const struct batch *batch)
 {
 	size_t counted = batch->executed_count + batch->row->unfinished + 2;
 	size_t limit = batch->size > LONG_ROW ? LONG_CUTS : CUTS_MAX;
+	enum share share = batch->row->share;
 
+	if (share == SOME || (share == ONCE_FULL && batch->mode->moment != ACCEPTED))
+		limit = SOME_CUTS;
 	if (limit > COUNTED_MAX / counted)
 		limit = COUNTED_MAX / counted;
 	if (batch->destination->sample && limit > batch->destination->sample)
@@ -148,6 +152,10 @@ struct batch *batch_new(const struct row *row, const struct mode *mode,
 	fill_keys(batch);
 	read_expectations(batch);
 	batch->limit = cut_limit(batch);
+	/* Behind the last byte before it is a cut, too, and before the first one behind it. */
+	batch->cut_from = row->cut_from ? row->cut_from - 1 : 0;
+	batch->cut_to = row->cut_to && row->cut_to < batch->size ? row->cut_to + 1 : batch->size;
+	batch->next = batch->cut_from;
 	return batch;
 }
 
@@ -162,11 +170,12 @@ void batch_free(struct batch *batch)
 /* Whether a row that has too many offsets is cut at this one. */
 static bool is_chosen(const struct batch *batch, size_t cut)
 {
-	uint64_t random = digest_add(DIGEST_START, &cut, sizeof(cut));
+	uint64_t random = digest_add(batch->cut_from, &cut, sizeof(cut));
 
-	if (batch->limit > 4 * EDGE && (cut <= EDGE || batch->size - cut <= EDGE))
+	if (batch->limit > 4 * EDGE &&
+	    (cut <= batch->cut_from + EDGE || batch->cut_to - cut <= EDGE))
 		return true;
-	return random % batch->size < batch->limit;
+	return random % (batch->cut_to - batch->cut_from) < batch->limit;
 }
 
 bool batch_next_cut(struct batch *batch, size_t *ret_cut)
@@ -175,13 +184,15 @@ bool batch_next_cut(struct batch *batch, size_t *ret_cut)
 		return false;
 	if (batch->mode->cutting != CUT) {
 		*ret_cut = 0;
-		return !batch->next++;
+		batch->next++;
+		return batch->next == batch->cut_from + 1;
 	}
-	while (++batch->next < batch->size)
-		if (batch->size <= batch->limit || is_chosen(batch, batch->next))
+	while (++batch->next < batch->cut_to)
+		if (batch->cut_to - batch->cut_from <= batch->limit ||
+		    is_chosen(batch, batch->next))
 			break;
 	*ret_cut = batch->next;
-	return batch->next < batch->size;
+	return batch->next < batch->cut_to;
 }
 
 size_t batch_segment_end(const struct batch *batch, size_t at, size_t cut, uint32_t random)

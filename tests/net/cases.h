@@ -54,6 +54,13 @@ enum after {
 	BREAKS,
 };
 
+/* How often a row is cut. */
+enum share {
+	FULL,	   /* at every offset in every mode */
+	ONCE_FULL, /* at every offset in one mode, at some in the others */
+	SOME,	   /* at some offsets */
+};
+
 struct row {
 	const char *name;
 	const char *bytes;
@@ -68,30 +75,30 @@ struct row {
 	enum after after;
 	unsigned int unfinished; /* requests that are counted, and whose body never comes */
 	const char *opaque;	 /* bytes that the client gets behind a 101 */
+	enum share share;
+	size_t cut_from, cut_to; /* offsets between which it is cut; cut_to 0: all */
 };
 
 #define TEXT(text) text, sizeof(text) - 1
 
-/* A row that is refused with this status, and closed; one that passes; and whatever else. */
-#define BAD(name, text)                                                                            \
-	{                                                                                          \
-		name, TEXT(text), "400", "", ENDS, 0, NULL                                         \
-	}
-#define REFUSED(name, status, text)                                                                \
-	{                                                                                          \
-		name, TEXT(text), #status, "", ENDS, 0, NULL                                       \
-	}
-#define UNAUTHORIZED(name, text)                                                                   \
-	{                                                                                          \
-		name, TEXT(text), "401", "", STAYS, 0, NULL                                        \
-	}
-#define PASSES(name, executed, text)                                                               \
-	{                                                                                          \
-		name, TEXT(text), "200", executed, STAYS, 0, NULL                                  \
-	}
+/* A row; one whose last request is counted and never comes to its end; one that ends with opaque bytes. */
 #define ROW(name, answers, executed, after, text)                                                  \
 	{                                                                                          \
-		name, TEXT(text), answers, executed, after, 0, NULL                                \
+		name, TEXT(text), answers, executed, after, 0, NULL, FULL, 0, 0                    \
 	}
+#define UNFINISHED(name, answers, executed, after, text)                                           \
+	{                                                                                          \
+		name, TEXT(text), answers, executed, after, 1, NULL, FULL, 0, 0                    \
+	}
+#define SWITCHES(name, answers, executed, opaque, text)                                            \
+	{                                                                                          \
+		name, TEXT(text), answers, executed, HALF, 0, opaque, FULL, 0, 0                   \
+	}
+
+/* A row that is refused with this status, and closed; one that is refused; and one that passes. */
+#define REFUSED(name, status, text)  ROW(name, #status, "", ENDS, text)
+#define BAD(name, text)		     REFUSED(name, 400, text)
+#define UNAUTHORIZED(name, text)     ROW(name, "401", "", STAYS, text)
+#define PASSES(name, executed, text) ROW(name, "200", executed, STAYS, text)
 
 #endif

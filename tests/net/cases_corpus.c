@@ -190,8 +190,15 @@ static void add_variant(struct rows *rows, const struct source *source, const ch
 	snprintf(executed, sizeof(executed), "%s%s%s", *around->before ? "GET /before" THEN : "",
 		 passes ? source->executed : "",
 		 goes_on && *around->behind ? THEN "GET /behind" : "");
-	rows_add(rows, &(struct row){ name, bytes, size, answers, executed, goes_on ? STAYS : ENDS,
-				      0, NULL });
+	rows_add(rows, &(struct row){ .name = name,
+				      .bytes = bytes,
+				      .size = size,
+				      .answers = answers,
+				      .executed = executed,
+				      .after = goes_on ? STAYS : ENDS,
+				      .share = *around->before ? ONCE_FULL : SOME,
+				      .cut_from = strlen(around->before),
+				      .cut_to = size - strlen(around->behind) });
 	free(bytes);
 }
 

@@ -77,7 +77,7 @@ static const struct row cases_framing[] = {
 	BAD("a length of 2^64 + 5", POST("/a", "Content-Length: 18446744073709551621\r\n") "hello"),
 	BAD("a length of 2^32 + 5, with leading zeros",
 	    POST("/a", "Content-Length: 04294967301\r\n") "hello"),
-	{ "a length of 2^63 - 1", TEXT(POST("/a", LARGEST) SMUGGLED), "", "", HALF, 1, NULL },
+	UNFINISHED("a length of 2^63 - 1", "", "", HALF, POST("/a", LARGEST) SMUGGLED),
 	ROW("a refused length of 2^63 - 1", "401", "", ENDS,
 	    HEAD("POST /a", OTHER LARGEST) "hello"),
 

@@ -29,8 +29,12 @@ static void end(struct rows *rows, const char *name, const char *answers, enum a
 {
 	fclose(sent);
 	fclose(executed);
-	rows_add(rows, &(struct row){ name, sent_bytes, sent_size, answers, executed_text, after, 0,
-				      NULL });
+	rows_add(rows, &(struct row){ .name = name,
+				      .bytes = sent_bytes,
+				      .size = sent_size,
+				      .answers = answers,
+				      .executed = executed_text,
+				      .after = after });
 	free(sent_bytes);
 	free(executed_text);
 }

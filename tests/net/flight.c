@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FLIGHTS	     64
+#define FLIGHTS	     512
 #define PATIENCE     8000  /* milliseconds for one case */
 #define LOOK_AGAIN   50000 /* nanoseconds until the next look at what no event tells */
 #define UNREAD_MAX   32768

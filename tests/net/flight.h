@@ -80,12 +80,13 @@ struct batch {
 	uint64_t executed[ANSWERS_MAX]; /* digests */
 	size_t executed_count;
 
-	size_t next;	 /* the next cut; size: none is left */
-	size_t limit;	 /* the most cuts */
-	size_t flying;	 /* cases under way */
-	size_t failures; /* cases */
-	size_t heads;	 /* request heads that the application was given */
-	uint64_t day;	 /* of the first case, since the epoch */
+	size_t cut_from, cut_to; /* offsets; cuts are between them */
+	size_t next;		 /* the last cut so far */
+	size_t limit;		 /* the most cuts */
+	size_t flying;		 /* cases under way */
+	size_t failures;	 /* cases */
+	size_t heads;		 /* request heads that the application was given */
+	uint64_t day;		 /* of the first case, since the epoch */
 };
 
 /* The request that comes before a row's bytes, or behind them to show that the connection is good. */
