@@ -17,8 +17,10 @@
 #include <unistd.h>
 
 #define FLIGHTS	     512
-#define PATIENCE     8000  /* milliseconds for one case */
-#define LOOK_AGAIN   50000 /* nanoseconds until the next look at what no event tells */
+#define WEIGHT_MAX   131072 /* bytes of all cases at once, which the relay may have to keep */
+#define WEIGHT	     65536  /* bytes that a case counts at most */
+#define PATIENCE     8000   /* milliseconds without any progress of a case */
+#define LOOK_AGAIN   50000  /* nanoseconds until the next look at what no event tells */
 #define UNREAD_MAX   32768
 #define FIRST_CASE   256 /* number of the first connection, beyond 127.0.0.1 */
 #define ANY_REFUSAL  0	 /* 400 or 401 */
@@ -63,6 +65,7 @@ struct airport {
 	int epoll;
 	struct flight flights[FLIGHTS];
 	size_t flying;
+	size_t weight; /* bytes of all that fly */
 };
 
 static uint32_t next_number = FIRST_CASE;
@@ -81,13 +84,18 @@ static struct seen *record(const struct flight *flight)
 	return table ? &table->connections[flight->number % SEEN_MAX] : NULL;
 }
 
+static size_t weight_of(const struct batch *batch)
+{
+	return batch->size < WEIGHT ? batch->size : WEIGHT;
+}
+
 /* --- the end of a case --------------------------------------------------------------------------- */
 
 static void land(struct airport *airport, struct flight *flight)
 {
 	if (record(flight))
 		flight->batch->heads += record(flight)->heads;
-	flight->batch->flying--;
+	airport->weight -= weight_of(flight->batch);
 	close(flight->fd);
 	flight->phase = UNUSED;
 	flight->used = 0;
@@ -366,6 +374,7 @@ static void receive(struct airport *airport, struct flight *flight)
 		}
 		flight->used += got;
 		flight->received[flight->used] = '\0';
+		flight->deadline_ms = monotonic_ms() + PATIENCE;
 		while (flight->phase != UNUSED && take_answer(airport, flight, !got))
 			;
 		if (!got && flight->phase != UNUSED)
@@ -416,6 +425,7 @@ static void send_segment(struct flight *flight)
 		return;
 	}
 	flight->sent += sent;
+	flight->deadline_ms = monotonic_ms() + PATIENCE;
 	if (flight->sent < batch->size)
 		return;
 	flight->phase = AWAITING;
@@ -522,7 +532,7 @@ static void take_off(struct airport *airport, struct batch *batch, size_t cut)
 	event.data.ptr = flight;
 	assert_int_equal(epoll_ctl(airport->epoll, EPOLL_CTL_ADD, flight->fd, &event), 0);
 	flight->phase = OPENED;
-	batch->flying++;
+	airport->weight += weight_of(batch);
 	airport->flying++;
 }
 
@@ -586,6 +596,11 @@ static void hold(const struct airport *airport, uint32_t held)
 		__atomic_store_n(&airport->destination->table->hold, held, __ATOMIC_SEQ_CST);
 }
 
+static bool has_room(const struct airport *airport)
+{
+	return airport->flying < FLIGHTS && airport->weight < WEIGHT_MAX;
+}
+
 static void fly_all(struct airport *airport, struct schedule *schedule)
 {
 	bool in_waves = airport->mode->moment == NOT_ACCEPTED;
@@ -595,7 +610,7 @@ static void fly_all(struct airport *airport, struct schedule *schedule)
 	do {
 		batch = NULL;
 		hold(airport, 1);
-		while (airport->flying < FLIGHTS && (batch = next_case(schedule, &cut))) {
+		while (has_room(airport) && (batch = next_case(schedule, &cut))) {
 			take_off(airport, batch, cut);
 			if (!in_waves)
 				turn(airport);
@@ -603,7 +618,7 @@ static void fly_all(struct airport *airport, struct schedule *schedule)
 		while (in_waves && !all_are_held(airport))
 			turn(airport);
 		hold(airport, 0);
-		while (airport->flying && (in_waves || !batch || airport->flying == FLIGHTS))
+		while (airport->flying && (in_waves || !batch || !has_room(airport)))
 			turn(airport);
 	} while (batch);
 }

@@ -83,7 +83,6 @@ struct batch {
 	size_t cut_from, cut_to; /* offsets; cuts are between them */
 	size_t next;		 /* the last cut so far */
 	size_t limit;		 /* the most cuts */
-	size_t flying;		 /* cases under way */
 	size_t failures;	 /* cases */
 	size_t heads;		 /* request heads that the application was given */
 	uint64_t day;		 /* of the first case, since the epoch */
