@@ -18,12 +18,6 @@
 /* More windows, and bodies skipped between them, than the largest message (17 fragments of 32 KiB). */
 #define WINDOWS_MAX 1024
 /*
- * Bytes of send buffer that must be free besides twice what is sent: the kernel adds its own
- * overhead for each segment, and a client with a small window makes it cut small ones.
- */
-#define SEND_SLACK 4096
-
-/*
  * What an answer gets, with fixed-width places for the numbers: spaces before a value mean nothing
  * (RFC 9110 5.5). Four digits are enough, since the most that can be left is 9,999.
  */
@@ -36,9 +30,6 @@
 
 #define LOOK_STEP                                                                                  \
 	8 /* bytes looked at between two checks of where the window ends; response_plain() */
-
-/* Milliseconds without a byte after which a client has read its last answer, RFC 9112 9.6. */
-#define LINGER_MS 100
 
 /* One pass over a message. */
 struct walk {
@@ -53,21 +44,6 @@ struct walk {
 	__u32 apply;  /* bytes to send before the rest is looked at again; 0: all */
 	__u32 failed;
 };
-
-/* Whether bytes more can be queued on the socket for certain. */
-static __always_inline bool fits(struct tcp_sock *tcp, __u64 bytes)
-{
-	struct sock *sk = (struct sock *)tcp;
-	__u32 unsent = tcp->write_seq - tcp->snd_nxt;
-	__u32 lowat = tcp->notsent_lowat;
-
-	if (lowat && unsent + bytes >= lowat)
-		return false;
-	/* With nothing queued, the kernel takes this much however small the buffer is. */
-	if (!sk->sk_wmem_queued && bytes <= REPLY_SIZE)
-		return true;
-	return (__u64)sk->sk_wmem_queued + 2 * bytes + SEND_SLACK <= (__u64)sk->sk_sndbuf;
-}
 
 /* Whether the kernel sends, and not the application: buffers sent back out of their own socket. */
 static __always_inline bool sent_by_kernel(void)

@@ -14,6 +14,12 @@
 #include "kernel.bpf.h"
 
 /*
+ * Bytes of send buffer that must be free besides twice what is sent: the kernel adds its own
+ * overhead for each segment, and a client with a small window makes it cut small ones.
+ */
+#define SEND_SLACK 4096
+
+/*
  * Bytes were written that no program saw. Within a body they count as body; anywhere else it is no
  * longer known where the answer ends, so that nothing can follow it on this connection.
  */
@@ -98,6 +104,21 @@ static __always_inline enum turn whose_turn(struct conn *conn, const struct tcp_
 	response_skipped(response);
 	conn->answer_due = 0;
 	return TURN_INGRESS;
+}
+
+/* Whether bytes more can be queued on the socket for certain. */
+static __always_inline bool fits(struct tcp_sock *tcp, __u64 bytes)
+{
+	struct sock *sk = (struct sock *)tcp;
+	__u32 unsent = tcp->write_seq - tcp->snd_nxt;
+	__u32 lowat = tcp->notsent_lowat;
+
+	if (lowat && unsent + bytes >= lowat)
+		return false;
+	/* With nothing queued, the kernel takes this much however small the buffer is. */
+	if (!sk->sk_wmem_queued && bytes <= REPLY_SIZE)
+		return true;
+	return (__u64)sk->sk_wmem_queued + 2 * bytes + SEND_SLACK <= (__u64)sk->sk_sndbuf;
 }
 
 #endif

@@ -40,6 +40,8 @@ const volatile __u32 max_connections = 1;
 
 /* Bytes of a connection that wait to be judged, above which no more are let in. */
 #define AHEAD_MAX (1024 * 1024)
+/* Bytes in the ring buffer, likewise. */
+#define HANDOFF_CROWDED (1024 * 1024)
 
 /* What a record is when its connection is made: zero. */
 static const struct conn fresh_conn;
@@ -248,6 +250,12 @@ static __always_inline bool is_undecided(const struct conn *conn, struct tcp_soc
 	return conn->handed & HANDED_UP && (__u32)conn->handed != conn->begun;
 }
 
+/* Whether the rest of the ring buffer is for connections of which nothing was handed up yet. */
+static __always_inline bool is_crowded(void)
+{
+	return bpf_ringbuf_query(&handoff, BPF_RB_AVAIL_DATA) > HANDOFF_CROWDED;
+}
+
 /*
  * Have the relay send a packet again, without its FIN; where the relay cannot be told, the client
  * sends it again by itself. Returns false where it is to be let in as it is: it is too large, or
@@ -263,6 +271,8 @@ static __noinline bool send_without_fin(struct __sk_buff *skb, const struct bpf_
 
 	if (sk->bound_dev_if || length > HANDOFF_HUGE)
 		return false;
+	if (is_crowded())
+		return true;
 	if (length <= HANDOFF_LARGE)
 		tell_bytes(&record, skb, 0, length, HANDOFF_LARGE);
 	else
@@ -278,7 +288,8 @@ static __noinline bool send_without_fin(struct __sk_buff *skb, const struct bpf_
 static __always_inline bool is_ahead(struct conn *conn, const struct tcp_sock *tcp,
 				     const struct packet *packet)
 {
-	if (conn->handed & HANDED_UP && (__u32)conn->handed - conn->judged > AHEAD_MAX)
+	if (conn->handed & HANDED_UP &&
+	    ((__u32)conn->handed - conn->judged > AHEAD_MAX || is_crowded()))
 		conn->gap = true;
 	else if (conn->gap && (__s32)(packet->seq - tcp->rcv_nxt) <= 0)
 		conn->gap = false;

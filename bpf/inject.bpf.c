@@ -126,11 +126,11 @@ static __always_inline int end_quiet(struct judgement *judged, const struct inje
 				     struct injecting *to)
 {
 	struct conn *conn = judged->conn;
-	bool refused_body = conn->ingress == INGRESS_BODY && conn->body.refused;
+	bool unread = conn->ingress == INGRESS_CLOSED ||
+		      (conn->ingress == INGRESS_BODY && conn->body.refused);
 	__u32 eaten = conn->eaten;
 
-	if (!injection->force && !conn->closing &&
-	    (conn->turns != injection->number || !refused_body))
+	if (!injection->force && !conn->closing && (conn->turns != injection->number || !unread))
 		return report(to, INJECTED_TAKEN, 0, SK_DROP);
 	if (is_unread(conn, judged->tcp) || conn->answering ||
 	    (!injection->force && eaten != injection->eaten))

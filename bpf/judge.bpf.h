@@ -8,6 +8,7 @@
 
 #include "decide.h"
 #include "follow.bpf.h"
+#include "handoff.bpf.h"
 #include "identity.bpf.h"
 #include "maps.bpf.h"
 #include "read.bpf.h"
@@ -92,7 +93,8 @@ static __always_inline void owe(struct judgement *judged, enum reply_connection 
 }
 
 /*
- * Answer, and end the connection.
+ * Answer, and end the connection. STEP_WAIT, here and below: the client does not read its answers, and
+ * there is no room for another.
  *
  * linger	more of what is not read any more may be under way
  */
@@ -100,6 +102,8 @@ static __noinline enum step refuse_and_close(struct judgement *judged, bool ling
 {
 	struct conn *conn = judged->conn;
 
+	if (!fits(judged->tcp, REPLY_SIZE))
+		return STEP_WAIT;
 	owe(judged, REPLY_CLOSE);
 	conn->ingress = INGRESS_CLOSED;
 	conn->closing = CLOSING_DUE;
@@ -131,6 +135,8 @@ static __noinline enum step refuse(struct judgement *judged)
 
 	if (!conn->head.persistent || (goes_on && !body->chunked && body->left > DISCARD_MAX))
 		return refuse_and_close(judged, goes_on);
+	if (!fits(judged->tcp, REPLY_SIZE))
+		return STEP_WAIT;
 	owe(judged, conn->head.minor ? REPLY_IMPLICIT : REPLY_KEEP_ALIVE);
 	if (body->chunked)
 		body->left = DISCARD_MAX;
@@ -241,6 +247,14 @@ static __noinline enum step judge_request(struct judgement *judged)
 
 /* --- what follows a head --------------------------------------------------------------------- */
 
+/* The request is answered, but its body cannot be eaten to its end: nothing can follow. */
+static __always_inline enum step leave_body(struct judgement *judged)
+{
+	judged->conn->ingress = INGRESS_CLOSED;
+	tell_end(judged->conn, judged->cookie, LINGER_MS);
+	return STEP_EAT;
+}
+
 /*
  * A body that is not one. The application waits for its rest, and may have begun to answer: then
  * there is nothing left to say.
@@ -250,8 +264,9 @@ static __noinline enum step judge_bad_body(struct judgement *judged)
 	struct conn *conn = judged->conn;
 	bool begun = conn->answer_due && conn->response.state != RESPONSE_IN_STATUS;
 
-	if (conn->body.refused || conn->answering || begun ||
-	    (conn->written && conn->egress_seq != judged->tcp->write_seq))
+	if (conn->body.refused)
+		return leave_body(judged);
+	if (begun || (conn->written && conn->egress_seq != judged->tcp->write_seq))
 		return end(judged);
 	return refuse_as_bad(judged);
 }
@@ -269,7 +284,7 @@ static __noinline enum step judge_body(struct judgement *judged)
 		return STEP_PART;
 	if (body.refused && body.chunked) {
 		if (judged->taken > body.left)
-			return end(judged);
+			return leave_body(judged);
 		body.left -= judged->taken;
 	}
 	conn->body = body;
