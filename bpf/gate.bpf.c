@@ -131,7 +131,6 @@ static __noinline int answer(struct judgement *judged)
 	bool large = skb->len > TURN_ROUND_MAX;
 
 	conn->answering = 1;
-	conn->eaten += skb->len;
 	if ((large || should_be_quiet(judged->tcp)) && sink_takes(skb) &&
 	    tell_relay(&hint, RELAY_BACKLOG))
 		return eat(skb, judged->tcp);
@@ -148,6 +147,7 @@ static __noinline int answer_refused(struct judgement *judged)
 {
 	struct conn *conn = judged->conn;
 
+	conn->eaten += judged->skb->len;
 	if (conn->ingress == INGRESS_BODY)
 		tell_end(conn, judged->cookie, DISCARD_QUIET_MS);
 	return answer(judged);
