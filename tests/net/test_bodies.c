@@ -171,27 +171,121 @@ static void refused_at_once(void **state)
 	expect_seen(application, "/smuggled", 0);
 }
 
-/* A client that was answered early would send its next request where the body is still eaten. */
-static void refusal_behind_body(void **state)
+/* A client need not send the body to learn that it is in vain. Where it does, nothing comes of it. */
+static void refuse_early(const struct application *application, size_t size, size_t piece)
 {
-	const struct application *application = *state;
 	struct client *client = client_open(application->port);
 	struct key key = key_limited(0, 0);
-	char *body = make_body(3000);
+	char *body = make_body(size);
 	struct response response;
 
-	for (int i = 0; i < 20; i++) {
-		send_head(client, "late", unknown_key(), 3000);
-		send_pieces(client, body, 2990, 1000);
-		assert_true(client_sees_silence(client, 5));
-		send_pieces(client, body + 2990, 10, 10);
+	for (int i = 0; i < 10; i++) {
+		send_head(client, "early", unknown_key(), size);
 		assert_int_equal(client_read(client, false, &response), 0);
 		expect_refusal(&response, 401, NULL);
+		send_pieces(client, body, size, piece);
+		assert_true(client_sees_silence(client, 5));
 		assert_int_equal(client_get(client, "/", key.text), 200);
 	}
 	free(body);
-	expect_seen(application, "/upload/late", 0);
+	expect_seen(application, "/upload/early", 0);
 	expect_seen(application, "/smuggled", 0);
+}
+
+static void early_segments(void **state)
+{
+	refuse_early(*state, 3000, 1000);
+}
+
+static void early_bytes(void **state)
+{
+	refuse_early(*state, 90, 1);
+}
+
+/* What is over the limit is not worth eating. */
+static void early_too_large(void **state)
+{
+	const struct application *application = *state;
+	struct client *client = client_open(application->port);
+	struct response response;
+	char value[HEADER_SIZE];
+
+	send_head(client, "early", unknown_key(), MEBIBYTE + 1);
+	assert_int_equal(client_read(client, false, &response), 0);
+	expect_refusal(&response, 401, NULL);
+	assert_string_equal(header_value(&response, "Connection", value), "close");
+	assert_true(client_sees_end(client, PATIENCE_MS));
+	expect_seen(application, "/upload/early", 0);
+}
+
+/* In chunks, nobody knows before how much it is going to be. */
+static void early_chunks(void **state)
+{
+	const struct application *application = *state;
+	struct client *client = client_open(application->port);
+	char chunk[0x1000 + 8];
+	struct response response;
+	int sent = 0;
+
+	client_ask(client, "PUT", "/upload/early", unknown_key(), "Transfer-Encoding: chunked\r\n",
+		   &response);
+	expect_refusal(&response, 401, NULL);
+	assert_int_equal(header_count(&response, "Connection"), 0);
+	memset(chunk, 'x', sizeof(chunk));
+	memcpy(chunk, "1000\r\n", 6);
+	memcpy(chunk + sizeof(chunk) - 2, "\r\n", 2);
+	while (sent < 16 * MEBIBYTE && !client_send(client, chunk, sizeof(chunk)))
+		sent += sizeof(chunk);
+	assert_in_range(sent, MEBIBYTE, 16 * MEBIBYTE - 1);
+	expect_seen(application, "/upload/early", 0);
+}
+
+#define QUIET_MS 10000 /* after which a body is not waited for any more */
+
+/* Open connections to all applications, and have a request with a body of 3 bytes refused on each. */
+static size_t refuse_all(struct client *clients[APPLICATIONS])
+{
+	struct response response;
+	size_t count = 0;
+
+	for (int i = 0; i < APPLICATIONS; i++) {
+		if (applications[i].missing)
+			continue;
+		clients[count] = client_open(applications[i].port);
+		send_head(clients[count], "never", unknown_key(), 3);
+		assert_int_equal(client_read(clients[count], false, &response), 0);
+		expect_refusal(&response, 401, NULL);
+		count++;
+	}
+	return count;
+}
+
+static void send_all(struct client *clients[APPLICATIONS], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(client_send(clients[i], "x", 1), 0);
+}
+
+/* Of two connections to each application, one is silent; the other sends a byte now and then. */
+static void body_never_comes(void **state)
+{
+	struct client *silent[APPLICATIONS], *slow[APPLICATIONS];
+	uint64_t start_ms = monotonic_ms();
+	size_t count = refuse_all(silent);
+	struct key key = key_limited(0, 0);
+
+	(void)state;
+	refuse_all(slow);
+	assert_true(client_sees_silence(silent[0], QUIET_MS * 2 / 3));
+	send_all(slow, count);
+	for (size_t i = 0; i < count; i++)
+		assert_true(client_sees_end(silent[i], PATIENCE_MS));
+	assert_in_range(monotonic_ms() - start_ms, QUIET_MS - 100, QUIET_MS + 5000);
+	send_all(slow, count);
+	assert_true(client_sees_silence(slow[0], QUIET_MS * 2 / 3));
+	send_all(slow, count);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(client_get(slow[i], "/", key.text), 200);
 }
 
 static void valid_zero(void **state)
@@ -222,8 +316,15 @@ static const struct promise promises[] = {
 	{ "a refused body of 1 MiB is eaten exactly", refused_large, EACH_APPLICATION },
 	{ "a refused body in one segment with its head is eaten", refused_at_once,
 	  EACH_APPLICATION },
-	{ "a refusal comes behind the last byte of the body", refusal_behind_body,
+	{ "a refusal does not wait for the body, which is eaten when it comes", early_segments,
 	  EACH_APPLICATION },
+	{ "likewise where it comes byte by byte", early_bytes, EACH_APPLICATION },
+	{ "a refused body of more than 1 MiB is not eaten: the connection ends", early_too_large,
+	  EACH_APPLICATION },
+	{ "a refused body in chunks ends the connection when it is over 1 MiB", early_chunks,
+	  EACH_APPLICATION },
+	{ "a refused body that never comes ends the connection after 10 seconds of silence",
+	  body_never_comes, ONCE },
 	{ "a body of no bytes is none", valid_zero, EACH_APPLICATION },
 };
 
