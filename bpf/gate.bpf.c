@@ -19,6 +19,8 @@
 /* A buffer up to here is copied into one piece to be sent back out; a larger one costs a hint. */
 #define TURN_ROUND_MAX 16384
 
+#define CUT_MAX 4095 /* bytes that bpf_skb_adjust_room() takes at once */
+
 /* --- ends of a verdict --------------------------------------------------------------------------- */
 
 static __always_inline int eat_all(struct judgement *judged)
@@ -36,6 +38,48 @@ static __noinline int end_connection(struct judgement *judged)
 	if (tell_end(judged->conn, judged->cookie, 0) || is_unread(judged->conn, judged->tcp))
 		return eat_all(judged);
 	return bpf_sk_redirect_hash(judged->skb, &socks, &judged->cookie, 0);
+}
+
+/* --- bytes that came before ---------------------------------------------------------------------- */
+
+struct cutting {
+	struct __sk_buff *skb;
+	__u32 left;
+};
+
+/* Cut off some bytes in front; a callback of bpf_loop(). */
+static long cut_some(__u32 index, struct cutting *cutting)
+{
+	__u32 some = cutting->left < CUT_MAX ? cutting->left : CUT_MAX;
+
+	if (!some || bpf_skb_adjust_room(cutting->skb, -(__s32)some, 0, 0))
+		return 1;
+	cutting->left -= some;
+	return 0;
+}
+
+/*
+ * A client that sends again may join what came before with what is new, in one segment. TCP queues
+ * that as it is, and skips what was read when the application reads; a verdict program gets all of it,
+ * and would have a request executed twice. Cut off what came before. Returns false where that fails.
+ */
+static __noinline bool cut_repeated(struct __sk_buff *skb, struct conn *conn)
+{
+	const struct tcp_skb_cb *control = (void *)((struct sk_buff *)skb)->cb;
+	struct cutting cutting = { .skb = skb };
+	__u32 seq, length = skb->len;
+	__s32 repeated;
+
+	if (bpf_probe_read_kernel(&seq, sizeof(seq), &control->seq))
+		return false;
+	repeated = conn->next_seq - seq;
+	if ((__s32)(seq + length - conn->next_seq) > 0)
+		conn->next_seq = seq + length;
+	if (repeated <= 0)
+		return true;
+	cutting.left = (__u32)repeated < length ? repeated : length;
+	bpf_loop(cutting.left / CUT_MAX + 1, cut_some, &cutting, 0);
+	return !cutting.left;
 }
 
 /* --- to the relay ------------------------------------------------------------------------------ */
@@ -167,6 +211,10 @@ int sluice_verdict(struct __sk_buff *skb)
 	/* Its record is gone: the socket is closing, and nobody will read this. */
 	if (!judged.conn || !judged.tcp)
 		return SK_DROP;
+	if (!cut_repeated(skb, judged.conn)) {
+		end(&judged);
+		return end_connection(&judged);
+	}
 	/* The end of the client's stream. */
 	if (!skb->len)
 		return SK_PASS;

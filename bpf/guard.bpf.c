@@ -76,6 +76,7 @@ static __always_inline void enrol(struct bpf_sock_ops *ops, const struct gate *g
 	if (!conn)
 		goto out_failed;
 	conn->gate = *gate;
+	conn->next_seq = ops->rcv_nxt;
 	/* The mark is what the guard looks for, so it comes last. */
 	if (bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG) ||
 	    bpf_sock_hash_update(ops, &socks, &cookie, BPF_NOEXIST))

@@ -5,7 +5,7 @@
  *
  * They give what no helper gives on all kernels: where the next byte of an answer will stand in
  * the TCP stream, whether it will fit, who waits for a socket, in which
- * network namespace it is, and whether the kernel itself sends.
+ * network namespace it is, which of its bytes a buffer holds, and whether the kernel itself sends.
  */
 #ifndef SLUICE_KERNEL_BPF_H
 #define SLUICE_KERNEL_BPF_H
@@ -69,6 +69,14 @@ struct tcp_sock {
 	__u32 snd_nxt;	 /* sequence number after the last byte handed to the network */
 	__u32 notsent_lowat;
 	bool is_mptcp; /* a part of a multipath connection, or listens for such */
+};
+
+struct sk_buff {
+	char cb[48]; /* TCP's: struct tcp_skb_cb */
+};
+
+struct tcp_skb_cb {
+	__u32 seq; /* sequence number of the first byte */
 };
 
 struct task_struct {

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Segments as a network delivers them at its worst: bytes that come again together with new ones, or
+ * over each other. They are made here and sent beside the client's own TCP.
+ */
+#include <arpa/inet.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "http_client.h"
+
+#define SEGMENT_MAX 4096
+#define QUIET_MS    300
+
+/* Where a connection stands: it is known only while the socket is under repair, tcp(7). */
+static uint32_t sequence(int fd, int queue)
+{
+	const int on = TCP_REPAIR_ON, off = TCP_REPAIR_OFF_NO_WP;
+	socklen_t length = sizeof(uint32_t);
+	uint32_t seq = 0;
+
+	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)), 0);
+	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, &queue, sizeof(queue)), 0);
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, &seq, &length), 0);
+	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)), 0);
+	return seq;
+}
+
+/* RFC 1071, of an even number of bytes. */
+static uint16_t checksum(const void *bytes, size_t size)
+{
+	const uint16_t *words = bytes;
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < size / 2; i++)
+		sum += words[i];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+struct segment {
+	const char *bytes;
+	size_t length;
+	int32_t at; /* its first byte, counted from the next that the client's TCP will send */
+};
+
+/* Send a segment of the client's connection. */
+static void send_segment(const struct client *client, const struct segment *segment)
+{
+	struct {
+		struct {
+			uint32_t source, destination;
+			uint16_t protocol, length;
+		} pseudo;
+		struct tcphdr tcp;
+		char bytes[SEGMENT_MAX];
+	} packet = { .tcp = { .doff = sizeof(struct tcphdr) / 4, .ack = 1, .window = 0xffff } };
+	struct sockaddr_in from, to;
+	socklen_t size = sizeof(from);
+	size_t length = sizeof(packet.tcp) + segment->length;
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP);
+
+	assert_true(fd >= 0 && segment->length <= SEGMENT_MAX);
+	assert_int_equal(getsockname(client->fd, (struct sockaddr *)&from, &size), 0);
+	assert_int_equal(getpeername(client->fd, (struct sockaddr *)&to, &size), 0);
+	packet.pseudo.source = from.sin_addr.s_addr;
+	packet.pseudo.destination = to.sin_addr.s_addr;
+	packet.pseudo.protocol = htons(IPPROTO_TCP);
+	packet.pseudo.length = htons(length);
+	packet.tcp.source = from.sin_port;
+	packet.tcp.dest = to.sin_port;
+	packet.tcp.seq = htonl(sequence(client->fd, TCP_SEND_QUEUE) + segment->at);
+	packet.tcp.ack_seq = htonl(sequence(client->fd, TCP_RECV_QUEUE));
+	memcpy(packet.bytes, segment->bytes, segment->length);
+	packet.tcp.check = checksum(&packet, (sizeof(packet.pseudo) + length + 1) / 2 * 2);
+	to.sin_port = 0;
+	assert_int_equal(sendto(fd, &packet.tcp, length, 0, (struct sockaddr *)&to, sizeof(to)),
+			 length);
+	close(fd);
+}
+
+/* To a target that tells by the key's id whose request it is. */
+static size_t make_request(char *request, const char *target, const struct key *key)
+{
+	return sprintf(request,
+		       "GET /%s-%s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n", target,
+		       key->id, key->text);
+}
+
+static void expect_target_seen(struct application *application, const char *target,
+			       const struct key *key, size_t count)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "/%s-%s", target, key->id);
+	expect_seen(application, text, count);
+}
+
+/* Two requests, of which the application is to see one each. */
+struct pair {
+	struct application *application;
+	struct client *client;
+	struct key key;
+	char bytes[1024];
+	size_t first; /* bytes of the first request */
+	size_t both;
+};
+
+static void begin_pair(struct pair *pair, void **state)
+{
+	pair->application = *state;
+	pair->key = key_limited(1000, 10000);
+	pair->client = client_open(pair->application->port);
+	pair->first = make_request(pair->bytes, "first", &pair->key);
+	pair->both = pair->first + make_request(pair->bytes + pair->first, "second", &pair->key);
+}
+
+/* The client's own TCP learns that it has sent these, too; to the other end they are old. */
+static void catch_up(const struct pair *pair, size_t from)
+{
+	assert_int_equal(client_send(pair->client, pair->bytes + from, pair->both - from), 0);
+}
+
+static void expect_each_once(struct pair *pair, unsigned int answers)
+{
+	struct response response;
+	unsigned int minute, day;
+
+	while (answers--) {
+		assert_int_equal(client_read(pair->client, false, &response), 0);
+		expect_admitted(&response, 200);
+	}
+	assert_int_equal(client_get(pair->client, "/third", pair->key.text), 200);
+	assert_true(client_sees_silence(pair->client, QUIET_MS));
+	expect_target_seen(pair->application, "first", &pair->key, 1);
+	expect_target_seen(pair->application, "second", &pair->key, 1);
+	key_used(&pair->key, &minute, &day);
+	assert_int_equal(day, 3);
+}
+
+/* As TCP sends again what it has joined meanwhile, because an acknowledgement was lost. */
+static void repeated(void **state)
+{
+	struct response response;
+	struct pair pair;
+
+	begin_pair(&pair, state);
+	assert_int_equal(client_send(pair.client, pair.bytes, pair.first), 0);
+	assert_int_equal(client_read(pair.client, false, &response), 0);
+	send_segment(pair.client, &(struct segment){ .bytes = pair.bytes,
+						     .length = pair.both,
+						     .at = -(int32_t)pair.first });
+	catch_up(&pair, pair.first);
+	expect_each_once(&pair, 1);
+}
+
+/* A segment waits behind a hole, and what fills the hole reaches into it. */
+static void over_each_other(void **state)
+{
+	enum { INTO = 30 };
+	struct pair pair;
+
+	begin_pair(&pair, state);
+	send_segment(pair.client, &(struct segment){ .bytes = pair.bytes + pair.first - INTO,
+						     .length = pair.both - pair.first + INTO,
+						     .at = pair.first - INTO });
+	send_segment(pair.client, &(struct segment){ .bytes = pair.bytes, .length = pair.first });
+	catch_up(&pair, 0);
+	expect_each_once(&pair, 2);
+}
+
+static const struct promise promises[] = {
+	{ "a segment that repeats bytes with new ones behind: none is judged twice", repeated,
+	  EACH_APPLICATION },
+	{ "segments that lie over each other: none of their bytes is judged twice", over_each_other,
+	  EACH_APPLICATION },
+};
+
+int main(void)
+{
+	return run_promises(promises, ARRAY_SIZE(promises), WITH_DAEMON);
+}
