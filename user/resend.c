@@ -6,6 +6,7 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -42,20 +43,44 @@ static uint32_t add(uint32_t sum, const void *bytes, size_t length)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
+static uint16_t fold(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
 /*
- * The checksum of a TCP segment, RFC 9293 3.1.
+ * The sum of the pseudo header of a TCP segment, RFC 9293 3.1.
  *
  * addresses	source and destination, one behind the other
  * size		of both
+ * length	of the segment
  */
-static uint16_t checksum(const void *addresses, size_t size, const void *segment, size_t length)
+static uint32_t pseudo_sum(const void *addresses, size_t size, size_t length)
 {
-	uint32_t sum = add(IPPROTO_TCP + (length & 0xffff) + (length >> 16), addresses, size);
+	return add(IPPROTO_TCP + (length & 0xffff) + (length >> 16), addresses, size);
+}
 
-	sum = add(sum, segment, length);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return htons(~sum & 0xffff);
+/*
+ * Whether a segment is as it was sent. It was taken before TCP looked at its checksum, which here
+ * must not be made right: it is right, or, where it never crossed a wire or the network card has
+ * checked it, the pseudo header's sum alone.
+ */
+static bool is_intact(const struct tcphdr *tcp, size_t length, uint32_t pseudo)
+{
+	return ntohs(tcp->th_sum) == fold(pseudo) || fold(add(pseudo, tcp, length)) == 0xffff;
+}
+
+/* Returns 0, or -EBADMSG where the segment is not as it was sent. */
+static int take_fin(struct tcphdr *tcp, size_t length, uint32_t pseudo)
+{
+	if (!is_intact(tcp, length, pseudo))
+		return -EBADMSG;
+	tcp->th_flags &= ~TH_FIN;
+	tcp->th_sum = 0;
+	tcp->th_sum = htons(~fold(add(pseudo, tcp, length)) & 0xffff);
+	return 0;
 }
 
 static int send_to(int fd, const void *packet, size_t length, const void *address, socklen_t size)
@@ -73,19 +98,19 @@ int resend_without_fin(const struct resend *resend, const uint8_t *packet, size_
 	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
 	struct sockaddr_in to = { .sin_family = AF_INET };
 	size_t ip_size = length && packet[0] >> 4 == 6 ? sizeof(*ip6) : sizeof(*ip);
+	int r;
 
 	if (length > sizeof(copy) || tcp_at % 4 || tcp_at < ip_size ||
 	    length < tcp_at + sizeof(*tcp))
 		return -EINVAL;
 	memcpy(copy, packet, length);
-	tcp->th_flags &= ~TH_FIN;
-	tcp->th_sum = 0;
+	length -= tcp_at;
 	if (ip_size == sizeof(*ip6)) {
-		tcp->th_sum = checksum(&ip6->ip6_src, 32, tcp, length - tcp_at);
+		r = take_fin(tcp, length, pseudo_sum(&ip6->ip6_src, 32, length));
 		to6.sin6_addr = ip6->ip6_dst;
-		return send_to(resend->ip6, copy, length, &to6, sizeof(to6));
+		return r ? r : send_to(resend->ip6, copy, tcp_at + length, &to6, sizeof(to6));
 	}
-	tcp->th_sum = checksum(&ip->ip_src, 8, tcp, length - tcp_at);
+	r = take_fin(tcp, length, pseudo_sum(&ip->ip_src, 8, length));
 	to.sin_addr = ip->ip_dst;
-	return send_to(resend->ip4, copy, length, &to, sizeof(to));
+	return r ? r : send_to(resend->ip4, copy, tcp_at + length, &to, sizeof(to));
 }

@@ -30,7 +30,8 @@ void resend_close(struct resend *resend);
  * length	bytes of it
  * tcp_at	offset of the TCP header
  *
- * Returns 0; -EINVAL where this is no such packet; or a negative errno.
+ * Returns 0; -EINVAL where this is no such packet; -EBADMSG where its checksum is wrong; or a negative
+ * errno.
  */
 int resend_without_fin(const struct resend *resend, const uint8_t *packet, size_t length,
 		       size_t tcp_at);

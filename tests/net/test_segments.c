@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Segments as a network delivers them at its worst: bytes that come again together with new ones, or
- * over each other. They are made here and sent beside the client's own TCP.
+ * Segments as a network delivers them at its worst: bytes that come again together with new ones,
+ * over each other, or damaged. They are made here and sent beside the client's own TCP.
  */
 #include <arpa/inet.h>
 #include <linux/tcp.h>
@@ -48,6 +48,8 @@ struct segment {
 	const char *bytes;
 	size_t length;
 	int32_t at; /* its first byte, counted from the next that the client's TCP will send */
+	bool fin;
+	bool damaged;
 };
 
 /* Send a segment of the client's connection. */
@@ -77,8 +79,11 @@ static void send_segment(const struct client *client, const struct segment *segm
 	packet.tcp.dest = to.sin_port;
 	packet.tcp.seq = htonl(sequence(client->fd, TCP_SEND_QUEUE) + segment->at);
 	packet.tcp.ack_seq = htonl(sequence(client->fd, TCP_RECV_QUEUE));
+	packet.tcp.fin = segment->fin;
 	memcpy(packet.bytes, segment->bytes, segment->length);
 	packet.tcp.check = checksum(&packet, (sizeof(packet.pseudo) + length + 1) / 2 * 2);
+	if (segment->damaged)
+		packet.bytes[0] ^= 1;
 	to.sin_port = 0;
 	assert_int_equal(sendto(fd, &packet.tcp, length, 0, (struct sockaddr *)&to, sizeof(to)),
 			 length);
@@ -175,10 +180,35 @@ static void over_each_other(void **state)
 	expect_each_once(&pair, 2);
 }
 
+/* TCP throws such a segment away. Nobody may make its checksum right before TCP has seen it. */
+static void damaged(void **state)
+{
+	struct application *application = *state;
+	struct key key = key_limited(1000, 10000);
+	struct client *client = client_open(application->port);
+	unsigned int minute, day;
+	char request[512];
+
+	for (int fin = 0; fin < 2; fin++) {
+		send_segment(client,
+			     &(struct segment){ .bytes = request,
+						.length = make_request(request, "damaged", &key),
+						.fin = fin,
+						.damaged = true });
+		assert_true(client_sees_silence(client, QUIET_MS));
+	}
+	assert_int_equal(client_get(client, "/whole", key.text), 200);
+	key_used(&key, &minute, &day);
+	assert_int_equal(day, 1);
+	expect_target_seen(application, "damaged", &key, 0);
+}
+
 static const struct promise promises[] = {
 	{ "a segment that repeats bytes with new ones behind: none is judged twice", repeated,
 	  EACH_APPLICATION },
 	{ "segments that lie over each other: none of their bytes is judged twice", over_each_other,
+	  EACH_APPLICATION },
+	{ "a damaged segment is thrown away, with the end of the stream in it, too", damaged,
 	  EACH_APPLICATION },
 };
 
