@@ -264,17 +264,24 @@ static void end_now(struct streams *streams, struct stream *stream, uint64_t now
 	stream->forced = true;
 }
 
-/* The connection's end is due. */
+/*
+ * The connection's end is due. One that has gone on to other things meanwhile is left alone; where
+ * it has not, its time may be over all the same.
+ */
 static void try_end(struct streams *streams, struct stream *stream, uint64_t now_us)
 {
-	const struct injection end = {
+	struct injection end = {
 		.kind = INJECT_END,
 		.number = stream->turns,
 		.eaten = stream->eaten,
-		.force = stream->forced || now_us >= stream->end_until_us,
+		.force = stream->forced,
 	};
 	struct injecting injected = ask(streams, stream, end, 0);
 
+	if (injected.result == INJECTED_WAIT && !end.force && now_us >= stream->end_until_us) {
+		end.force = true;
+		injected = ask(streams, stream, end, 0);
+	}
 	if (injected.result != INJECTED_WAIT) {
 		stream->ending = false;
 		return;

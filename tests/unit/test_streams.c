@@ -229,8 +229,9 @@ static const struct event unsent[EVENTS] = {
 	{ AT(20), .says = { { TAKEN }, { UNSENT } }, .asked = "bytes 1: a; release 1",
 	  .due_us = 40 },
 	{ AT(40), .asked = "release 1", .due_us = NEVER },
-	{ END_AT(50, 2), .says = { { UNSENT } }, .asked = "end 2 eaten 3 forced", .due_us = 70 },
-	{ AT(70), .asked = "end 2 eaten 3 forced", .due_us = NEVER },
+	{ END_AT(50, 2), .says = { { UNSENT }, { UNSENT } },
+	  .asked = "end 2 eaten 3; end 2 eaten 3 forced", .due_us = 70 },
+	{ AT(70), .asked = "end 2 eaten 3", .due_us = NEVER },
 };
 
 static const struct event more_on_its_way[EVENTS] = {
@@ -299,9 +300,10 @@ static const struct event end_anew[EVENTS] = {
 };
 
 static const struct event end_now[EVENTS] = {
-	{ END_AT(0, 4), .says = { { EATEN(7) } }, .asked = "end 4 eaten 3 forced", .due_us = 20 },
-	{ AT(20), .says = { { EATEN(7) } }, .asked = "end 4 eaten 7 forced", .due_us = 60 },
-	{ AT(60), .asked = "end 4 eaten 7 forced", .due_us = NEVER },
+	{ END_AT(0, 4), .says = { { EATEN(7) }, { EATEN(7) } },
+	  .asked = "end 4 eaten 3; end 4 eaten 3 forced", .due_us = 20 },
+	{ AT(20), .says = { { EATEN(8) } }, .asked = "end 4 eaten 7; end 4 eaten 7 forced",
+	  .due_us = NEVER },
 };
 
 /* A refused body is eaten on the slow path, while the connection is to end unless it comes. */
@@ -476,8 +478,9 @@ static void test_never_quiet(void **state)
 	assert_string_equal(kernel.log, "end 1 eaten 48");
 	assert_int_equal(due_us, 500000000);
 	forget_questions();
+	kernel.says[0] = (struct answer){ EATEN(50) };
 	assert_int_equal(streams_run(&streams, due_us), NEVER);
-	assert_string_equal(kernel.log, "end 1 eaten 49 forced");
+	assert_string_equal(kernel.log, "end 1 eaten 49; end 1 eaten 49 forced");
 	assert_int_equal(streams.count, 0);
 }
 
