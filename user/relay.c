@@ -370,7 +370,8 @@ static int settle(const char *pin_folder, char ret_pin_folder[PATH_MAX])
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, "sluiced-relay");
-	return 0;
+	/* Keys pass through this process' memory. */
+	return prctl(PR_SET_DUMPABLE, 0) ? -errno : 0;
 }
 
 /* Tell the daemon that waits, and let go of the pipe to it. */
