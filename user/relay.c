@@ -38,6 +38,12 @@
 #define BATCH 64
 /* Records taken before what follows from them is done. */
 #define ROUND 1024
+/*
+ * Microseconds that a relay which is to end takes for what can be judged in a moment, and between two
+ * looks whether that is all.
+ */
+#define DRAIN_US      200000
+#define DRAIN_LOOK_US 2000
 /* Room for what the kernel has not dealt with yet: bytes for connections that do not read. */
 #define INJECTOR_BUFFER (STREAM_BYTES_MAX / 2)
 
@@ -52,8 +58,9 @@ struct relay {
 	int injector[2];	     /* 0 is written to; 1 is in the map */
 	int sink[2];		     /* 0 is in the map; 1 is its peer */
 	struct injection batch[BATCH];
-	unsigned count; /* of injections in batch */
-	unsigned taken; /* records in this round */
+	unsigned count;		 /* of injections in batch */
+	unsigned taken;		 /* records in this round */
+	uint64_t drain_until_us; /* 0: it is not to end */
 	struct streams streams;
 	struct resend resend;
 };
@@ -216,8 +223,13 @@ static int on_record(void *data, void *bytes, size_t size)
 static void run_streams(void *data)
 {
 	struct relay *relay = data;
-	uint64_t next = streams_run(&relay->streams, monotonic_us());
+	uint64_t now = monotonic_us(), next = streams_run(&relay->streams, now);
 
+	if (relay->drain_until_us) {
+		if (now >= relay->drain_until_us || streams_are_settled(&relay->streams))
+			loop_stop(&relay->loop);
+		next = now + DRAIN_LOOK_US;
+	}
 	if (next == UINT64_MAX)
 		loop_stop_timer(&relay->timer);
 	else
@@ -265,10 +277,14 @@ static void on_folder(void *data)
 	if (read(relay->folder.fd, events, sizeof(events)) < 0 && errno != EAGAIN)
 		loop_stop(&relay->loop);
 	fd = open_pin(relay, "handoff");
-	if (fd < 0 || relay_should_quit(relay->pin_folder))
+	if (fd < 0)
 		loop_stop(&relay->loop);
-	if (fd >= 0)
+	else
 		close(fd);
+	if (relay_should_quit(relay->pin_folder) && !relay->drain_until_us) {
+		relay->drain_until_us = monotonic_us() + DRAIN_US;
+		run_streams(relay);
+	}
 }
 
 /*

@@ -496,6 +496,23 @@ uint64_t streams_run(struct streams *streams, uint64_t now_us)
 	return streams->due_count ? streams->due[0]->due_us : UINT64_MAX;
 }
 
+static void look_for_unsettled(const void *node, VISIT visit, void *closure)
+{
+	const struct stream *stream = *(struct stream *const *)node;
+	bool *settled = closure;
+
+	if ((visit == preorder || visit == leaf) && stream->up && !stream->in_head)
+		*settled = false;
+}
+
+bool streams_are_settled(const struct streams *streams)
+{
+	bool settled = true;
+
+	twalk_r(streams->tree, look_for_unsettled, &settled);
+	return settled;
+}
+
 void streams_init(struct streams *ret_streams, streams_inject *inject, void *data)
 {
 	*ret_streams = (struct streams){ .inject = inject, .data = data };

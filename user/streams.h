@@ -12,6 +12,7 @@
 #ifndef SLUICE_STREAMS_H
 #define SLUICE_STREAMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -65,6 +66,12 @@ void streams_take(struct streams *streams, const struct handoff *record, uint64_
  * Returns when to call again, in microseconds of CLOCK_MONOTONIC; UINT64_MAX: when a record came.
  */
 uint64_t streams_run(struct streams *streams, uint64_t now_us);
+
+/*
+ * Whether nothing is kept but heads that go on: the rest would be judged in a moment, and need not be
+ * lost when the relay ends.
+ */
+bool streams_are_settled(const struct streams *streams);
 
 /*
  * End a connection of which bytes were handed up to a relay that is gone, unless it is known here.
