@@ -59,12 +59,10 @@ static __always_inline bool should_delay(struct judgement *judged)
 	struct sock *sk = (struct sock *)judged->tcp;
 	struct conn *conn = judged->conn;
 
-	if ((somebody_waits(judged->tcp) && !sk->sk_backlog.rmem_alloc.counter &&
-	     !is_underway(judged->tcp)) ||
-	    conn->delayed >= DELAYS_MAX) {
-		conn->delayed = 0;
+	if (conn->delayed >= DELAYS_MAX ||
+	    (somebody_waits(judged->tcp) && !sk->sk_backlog.rmem_alloc.counter &&
+	     !is_underway(judged->tcp)))
 		return false;
-	}
 	conn->delayed++;
 	return true;
 }
@@ -90,6 +88,7 @@ static __noinline int inject_bytes(struct judgement *judged, struct injecting *t
 		tell_end(conn, judged->cookie, 0);
 		return report(to, INJECTED_GONE, 0, SK_DROP);
 	case STEP_PASS:
+		conn->delayed = 0;
 		conn->judged += length;
 		if (conn->turns != turns)
 			count(COUNTER_ADMITTED_SLOW);
