@@ -77,7 +77,7 @@ struct {
 
 /*
  * The relay's sink, at key 0: a socket whose sending side is broken. A buffer that is redirected to
- * it is eaten without waking anybody (quiet.bpf.h).
+ * it is eaten without waking anybody (handoff.bpf.h).
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);

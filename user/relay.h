@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The relay: a process of its own that sends a buffer back in for each that the gate ate
- * (bpf/handoff.bpf.h), so that a refused request is answered without waking the application.
+ * The relay: a process of its own that does for the gate what its programs cannot
+ * (bpf/handoff.bpf.h). It keeps bytes that cannot be judged yet and sends them back to be judged
+ * (streams.h), sends packets again without their FIN (resend.h), and sends a buffer back in for each
+ * that the gate ate, so that a refused request is answered without waking the application.
  *
  * It belongs to the gate rather than to the daemon, which starts it: it goes on while the daemon is
- * dead or stopped, and ends when the gate is taken down. It knows no keys and keeps nothing. While
- * there is none, answers are as they would be, but the application is woken for them.
+ * dead or stopped, and ends when the gate is taken down. It judges nothing, and keeps nothing but
+ * those bytes, in memory. While there is none, what cannot be judged at once waits for the next, and
+ * the application is woken for refused requests.
  */
 #ifndef SLUICE_RELAY_H
 #define SLUICE_RELAY_H
