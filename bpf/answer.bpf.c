@@ -43,6 +43,7 @@ struct walk {
 	__u32 event;  /* enum response_event that ended the window */
 	__u32 apply;  /* bytes to send before the rest is looked at again; 0: all */
 	__u32 failed;
+	__u32 over; /* the answer ends with this message, or in it */
 };
 
 /* Whether the kernel sends, and not the application: buffers sent back out of their own socket. */
@@ -113,8 +114,9 @@ static __noinline int answer_and_go_on(struct walk *walk)
 	    !write_answer(msg, owed->reply, 0, length, owed->reset_minute))
 		return give_up(conn);
 	conn->written = 1;
-	conn->egress_seq = tcp->write_seq + length;
-	conn->answering = 0;
+	core_store(conn->egress_seq, tcp->write_seq + length);
+	core_barrier();
+	core_store(conn->answering, 0);
 	tell_turn(conn, walk->cookie);
 	return SK_PASS;
 }
@@ -137,7 +139,7 @@ static __always_inline int replace_buffer(struct walk *walk)
 
 	if (conn->closing == CLOSING_SENT)
 		return break_connection(walk->msg);
-	if (!conn->answering)
+	if (!conn->answering || is_amid(conn, walk->tcp))
 		return give_up(conn);
 	return conn->closing == CLOSING_DUE ? answer_and_close(walk, 0) : answer_and_go_on(walk);
 }
@@ -230,8 +232,7 @@ static __always_inline long on_event(struct walk *walk)
 	case RESPONSE_STATUS:
 		return insert_headers(walk);
 	case RESPONSE_END:
-		conn->answer_due = 0;
-		tell_turn(conn, walk->cookie);
+		walk->over = 1;
 		return 1;
 	case RESPONSE_SWITCHED:
 		/* What nobody asked for does not go out: the client would take it for HTTP. */
@@ -288,7 +289,7 @@ static __always_inline __u32 follow_answer(struct walk *walk)
 	if (!conn->answer_due)
 		return walk->offset;
 	bpf_loop(WINDOWS_MAX, look_at_window, walk, 0);
-	if (!conn->answer_due || walk->apply || walk->failed)
+	if (walk->over || walk->apply || walk->failed)
 		return walk->offset;
 	/* Whatever was not looked at, it belongs to this answer, whose end is not known then. */
 	if (walk->offset < walk->msg->size)
@@ -296,13 +297,28 @@ static __always_inline __u32 follow_answer(struct walk *walk)
 	return walk->msg->size;
 }
 
-/* Send the first `bytes` bytes of the message, and look at the rest as a message of its own. */
-static __always_inline int pass_some(struct sk_msg_md *msg, struct conn *conn, struct tcp_sock *tcp,
-				     __u32 bytes)
+/*
+ * The first `bytes` bytes of the message were looked at, and go out. Where they end the answer, the
+ * turn is the client's; nobody may find that before he can find that they are not out yet.
+ */
+static __always_inline int pass(struct walk *walk, __u32 bytes)
 {
-	conn->egress_seq = tcp->write_seq + bytes;
-	bpf_msg_apply_bytes(msg, bytes);
+	struct conn *conn = walk->conn;
+
+	core_store(conn->egress_seq, walk->tcp->write_seq + bytes);
+	if (walk->over) {
+		core_barrier();
+		core_store(conn->answer_due, 0);
+		tell_turn(conn, walk->cookie);
+	}
 	return SK_PASS;
+}
+
+/* Send the first `bytes` bytes of the message, and look at the rest as a message of its own. */
+static __always_inline int pass_some(struct walk *walk, __u32 bytes)
+{
+	bpf_msg_apply_bytes(walk->msg, bytes);
+	return pass(walk, bytes);
 }
 
 /* The application writes: follow its answer, and give it its headers. */
@@ -318,7 +334,7 @@ static __always_inline int application_writes(struct walk *walk)
 		return SK_DROP;
 	/* It writes by itself, while an answer that ends the connection is on its way. */
 	if (conn->closing == CLOSING_DUE)
-		return answer_and_close(walk, 0);
+		return is_amid(conn, tcp) ? give_up(conn) : answer_and_close(walk, 0);
 	if (again >= msg->size)
 		return SK_PASS;
 	walk->offset = again;
@@ -326,12 +342,11 @@ static __always_inline int application_writes(struct walk *walk)
 	if (walk->failed) /* it has grown by bytes that nobody wrote */
 		return give_up(conn);
 	if (walk->apply)
-		return pass_some(msg, conn, tcp, walk->apply);
+		return pass_some(walk, walk->apply);
 	/* An answer to no request that was counted does not go out. */
 	if (end < msg->size)
-		return end ? pass_some(msg, conn, tcp, end) : give_up(conn);
-	conn->egress_seq = tcp->write_seq + msg->size;
-	return SK_PASS;
+		return end ? pass_some(walk, end) : give_up(conn);
+	return pass(walk, msg->size);
 }
 
 SEC("sk_msg")

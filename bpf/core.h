@@ -29,8 +29,8 @@
  */
 #define core_loop(times, step, context) bpf_loop(times, step, context, 0)
 
-/* Loads before it happen before loads after it: an atomic that returns a value is a full fence. */
-#define core_read_barrier()                                                                        \
+/* What is before it happens before what is after it: an atomic that returns a value is a full fence. */
+#define core_barrier()                                                                             \
 	do {                                                                                       \
 		__u64 core_fence = 0;                                                              \
 		__sync_fetch_and_add(&core_fence, 1);                                              \
@@ -50,7 +50,7 @@ static inline long core_loop(__u32 times, long (*step)(__u32 index, void *contex
 	return times;
 }
 
-#define core_read_barrier() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define core_barrier() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 #define core_global static __attribute__((noinline, unused))
 

@@ -111,7 +111,7 @@ core_inline bool decide_key(const struct key_policy *policy, const struct key_di
 	ret_grant->reserved = 0;
 	expires_ms = core_load(policy->expires_ms);
 	__builtin_memcpy(ret_grant->identity, policy->identity, IDENTITY_SIZE);
-	core_read_barrier();
+	core_barrier();
 	if (!digest_equals(&policy->digest, digest))
 		return decide_refuse(ret_decision, REPLY_INVALID_KEY);
 	if (expires_ms && now_ms >= expires_ms)

@@ -11,6 +11,7 @@
 #define SLUICE_FOLLOW_BPF_H
 
 #include "conn.bpf.h"
+#include "core.h"
 #include "kernel.bpf.h"
 
 /*
@@ -76,6 +77,16 @@ static __always_inline bool is_unread(const struct conn *conn, const struct tcp_
 	return conn->written && (__s32)(conn->egress_seq - tcp->write_seq) > 0;
 }
 
+/*
+ * Whether a part of the application's answer is out, and its end is not. Asked under the socket's lock,
+ * since it may have begun after a request was judged without.
+ */
+static __always_inline bool is_amid(const struct conn *conn, const struct tcp_sock *tcp)
+{
+	return is_unread(conn, tcp) ||
+	       (conn->answer_due && conn->response.state != RESPONSE_IN_STATUS);
+}
+
 /* Who may change what the record says of the answers (conn.bpf.h). */
 enum turn {
 	TURN_INGRESS, /* no answer is due or under way: the next request can be judged */
@@ -86,19 +97,28 @@ enum turn {
 /*
  * Asked without the socket's lock, too. So all that it changes is what no program does any more:
  * the end of a body that the kernel took without asking.
+ *
+ * The message program says what it passes before it says that this was the end, and before the kernel
+ * takes it. So it is read the other way round.
  */
-static __always_inline enum turn whose_turn(struct conn *conn, const struct tcp_sock *tcp)
+core_function enum turn whose_turn(struct conn *conn, const struct tcp_sock *tcp)
 {
 	struct response *response = &conn->response;
-	__u32 write_seq = tcp->write_seq, unseen = write_seq - conn->egress_seq;
+	bool due = core_load(conn->answer_due), answering = core_load(conn->answering);
+	__u32 write_seq;
+	__s32 unseen;
 
-	if (conn->answering || is_unread(conn, tcp))
+	core_barrier();
+	write_seq = core_load(tcp->write_seq);
+	core_barrier();
+	unseen = write_seq - core_load(conn->egress_seq);
+	if (answering || (conn->written && unseen < 0))
 		return TURN_EGRESS;
 	if (!conn->written || !unseen)
-		return conn->answer_due ? TURN_EGRESS : TURN_INGRESS;
-	if (!conn->answer_due)
+		return due ? TURN_EGRESS : TURN_INGRESS;
+	if (!due)
 		return TURN_LOST;
-	if (unseen != response->skip || response->state != RESPONSE_IN_BODY)
+	if ((__u32)unseen != response->skip || response->state != RESPONSE_IN_BODY)
 		return TURN_EGRESS;
 	conn->egress_seq = write_seq;
 	response_skipped(response);
