@@ -51,6 +51,31 @@ static int tear_down(void **state)
 	return resend.ip4 != -1 || resend.ip6 != -1;
 }
 
+/* The sum of 16-bit words, RFC 1071, carried at the end alone. */
+static uint16_t fold(uint64_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+static uint64_t words(const uint8_t *bytes, size_t length)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < length; i++)
+		sum += (uint64_t)bytes[i] << (i % 2 ? 0 : 8);
+	return sum;
+}
+
+/* The sum of a packet's pseudo header, RFC 9293 3.1. */
+static uint64_t pseudo(const uint8_t *packet, bool ip6, size_t segment)
+{
+	size_t at = ip6 ? offsetof(struct ip6_hdr, ip6_src) : offsetof(struct ip, ip_src);
+
+	return words(packet + at, ip6 ? 32 : 8) + IPPROTO_TCP + segment;
+}
+
 /* --- packets ----------------------------------------------------------------------------------- */
 
 /* One to be sent: so many bytes of IP options or extensions, of TCP options, and of data. */
@@ -61,6 +86,7 @@ struct row {
 	uint8_t tcp_options;
 	uint8_t flags;
 	size_t data;
+	bool partial; /* its checksum is the pseudo header's alone: it was never on a wire */
 };
 
 static size_t put_ip4(const struct row *row, size_t length)
@@ -101,7 +127,7 @@ static size_t put_ip6(const struct row *row, size_t length)
 	return sizeof(*ip) + row->ip_options;
 }
 
-/* Make the packet, with a checksum that is wrong, as that of one from a fast card is. */
+/* Make the packet. Returns its length. */
 static size_t make(const struct row *row, size_t *ret_tcp_at)
 {
 	size_t length = sizeof(struct tcphdr) + row->tcp_options + row->data;
@@ -116,10 +142,12 @@ static size_t make(const struct row *row, size_t *ret_tcp_at)
 	tcp->th_off = (sizeof(*tcp) + row->tcp_options) / 4;
 	tcp->th_flags = row->flags;
 	tcp->th_win = htons(501);
-	tcp->th_sum = 0xabcd;
 	memset(tcp + 1, TCPOPT_NOP, row->tcp_options);
 	for (size_t i = 0; i < row->data; i++)
 		sent[at + sizeof(*tcp) + row->tcp_options + i] = 255 - i % 251;
+	tcp->th_sum = htons(
+		row->partial ? fold(pseudo(sent, row->ip6, length))
+			     : ~fold(pseudo(sent, row->ip6, length) + words(sent + at, length)));
 	*ret_tcp_at = at;
 	return at + length;
 }
@@ -157,31 +185,11 @@ static bool is_silent(void)
 
 /* --- checks ------------------------------------------------------------------------------------ */
 
-/* The sum of 16-bit words, RFC 1071, carried at the end alone. */
-static uint16_t fold(uint64_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
-static uint64_t words(const uint8_t *bytes, size_t length)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < length; i++)
-		sum += (uint64_t)bytes[i] << (i % 2 ? 0 : 8);
-	return sum;
-}
-
 /* A sum over a segment with its checksum in it has all bits set, RFC 9293 3.1. */
 static void expect_checksum(const struct row *row, size_t tcp_at, size_t length)
 {
-	const uint8_t *addresses =
-		seen + (row->ip6 ? offsetof(struct ip6_hdr, ip6_src) : offsetof(struct ip, ip_src));
-	uint64_t sum = words(addresses, row->ip6 ? 32 : 8);
+	uint64_t sum = pseudo(seen, row->ip6, length - tcp_at);
 
-	sum += IPPROTO_TCP + length - tcp_at;
 	sum += words(seen + tcp_at, length - tcp_at);
 	assert_int_equal(fold(sum), 0xffff);
 	if (!row->ip6)
@@ -224,20 +232,24 @@ static void check_row(void **state)
 
 static const struct row rows[] = {
 	{ "IPv4: the FIN is gone, the checksum right, all else as it was", false, 0, 0,
-	  TH_FIN | TH_ACK | TH_PUSH, 100 },
-	{ "IPv4: without a FIN nothing changes", false, 0, 0, TH_ACK, 100 },
-	{ "IPv4: an odd number of bytes", false, 0, 0, TH_FIN | TH_ACK, 101 },
-	{ "IPv4: a single byte", false, 0, 0, TH_FIN | TH_ACK, 1 },
-	{ "IPv4: no data", false, 0, 0, TH_FIN | TH_ACK, 0 },
-	{ "IPv4: IP options", false, 40, 0, TH_FIN | TH_ACK, 33 },
-	{ "IPv4: IP and TCP options", false, 4, 40, TH_FIN | TH_ACK | TH_URG, 33 },
-	{ "IPv4: the largest packet", false, 0, 0, TH_FIN | TH_ACK, PACKET_MAX - 40 },
+	  TH_FIN | TH_ACK | TH_PUSH, 100, false },
+	{ "IPv4: without a FIN nothing changes", false, 0, 0, TH_ACK, 100, false },
+	{ "IPv4: an odd number of bytes", false, 0, 0, TH_FIN | TH_ACK, 101, false },
+	{ "IPv4: a single byte", false, 0, 0, TH_FIN | TH_ACK, 1, false },
+	{ "IPv4: no data", false, 0, 0, TH_FIN | TH_ACK, 0, false },
+	{ "IPv4: a checksum that was left to the network card", false, 0, 0, TH_FIN | TH_ACK, 101,
+	  true },
+	{ "IPv4: IP options", false, 40, 0, TH_FIN | TH_ACK, 33, false },
+	{ "IPv4: IP and TCP options", false, 4, 40, TH_FIN | TH_ACK | TH_URG, 33, false },
+	{ "IPv4: the largest packet", false, 0, 0, TH_FIN | TH_ACK, PACKET_MAX - 40, false },
 	{ "IPv6: the FIN is gone, the checksum right, all else as it was", true, 0, 0,
-	  TH_FIN | TH_ACK | TH_PUSH, 100 },
-	{ "IPv6: an odd number of bytes", true, 0, 12, TH_FIN | TH_ACK, 101 },
-	{ "IPv6: an extension header", true, 8, 0, TH_FIN | TH_ACK, 33 },
-	{ "IPv6: a long extension header", true, 64, 12, TH_FIN | TH_ACK, 33 },
-	{ "IPv6: the largest packet", true, 0, 0, TH_FIN | TH_ACK, PACKET_MAX - 60 },
+	  TH_FIN | TH_ACK | TH_PUSH, 100, false },
+	{ "IPv6: an odd number of bytes", true, 0, 12, TH_FIN | TH_ACK, 101, false },
+	{ "IPv6: a checksum that was left to the network card", true, 0, 0, TH_FIN | TH_ACK, 101,
+	  true },
+	{ "IPv6: an extension header", true, 8, 0, TH_FIN | TH_ACK, 33, false },
+	{ "IPv6: a long extension header", true, 64, 12, TH_FIN | TH_ACK, 33, false },
+	{ "IPv6: the largest packet", true, 0, 0, TH_FIN | TH_ACK, PACKET_MAX - 60, false },
 };
 
 /* --- what is no such packet -------------------------------------------------------------------- */
@@ -273,6 +285,21 @@ static void what_is_no_such_packet_is_refused(void **state)
 	assert_true(is_silent());
 }
 
+/* A bit in the head or in the data that is not as it was sent. */
+static void a_damaged_packet_is_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		const struct row row = { .ip6 = i / 2, .flags = TH_FIN, .data = 31 };
+		size_t tcp_at, length = make(&row, &tcp_at);
+		size_t at = i % 2 ? length - 1 : tcp_at + offsetof(struct tcphdr, th_seq);
+
+		sent[at] ^= 0x10;
+		assert_int_equal(resend_without_fin(&resend, sent, length, tcp_at), -EBADMSG);
+	}
+	assert_true(is_silent());
+}
+
 static void a_packet_that_cannot_be_sent_is_told(void **state)
 {
 	const struct row row = { .ip6 = true, .flags = TH_FIN, .data = 9 };
@@ -285,13 +312,14 @@ static void a_packet_that_cannot_be_sent_is_told(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_SIZE(rows) + 2] = {
+	struct CMUnitTest tests[ARRAY_SIZE(rows) + 3] = {
 		cmocka_unit_test(what_is_no_such_packet_is_refused),
+		cmocka_unit_test(a_damaged_packet_is_refused),
 		cmocka_unit_test(a_packet_that_cannot_be_sent_is_told),
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		tests[2 + i] = (struct CMUnitTest){ .name = rows[i].name,
+		tests[3 + i] = (struct CMUnitTest){ .name = rows[i].name,
 						    .test_func = check_row,
 						    .initial_state = (void *)&rows[i] };
 	cmocka_set_message_output(CM_OUTPUT_TAP);
