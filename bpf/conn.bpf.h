@@ -37,6 +37,12 @@ enum closing {
 /* `handed`: bytes are with the relay, and how many there were in all, in its lower half. */
 #define HANDED_UP (1ULL << 63)
 
+/* Milliseconds without a byte after which a client has read its last answer, RFC 9112 9.6. */
+#define LINGER_MS 100
+
+/* Likewise, after which a refused request's body is taken for one that never comes. */
+#define DISCARD_QUIET_MS 10000
+
 /* An answer of the gate's own. */
 struct owed {
 	__u16 reply;	    /* index into `replies` */

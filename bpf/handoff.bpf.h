@@ -25,9 +25,6 @@
  */
 #define RELAY_BACKLOG (1024 * 1024)
 
-/* Milliseconds without a byte after which a client has read its last answer, RFC 9112 9.6. */
-#define LINGER_MS 100
-
 /* --- eating a buffer --------------------------------------------------------------------------- */
 
 /* Whether somebody sleeps in recv() on the socket, or polls it. */

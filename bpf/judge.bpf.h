@@ -16,8 +16,6 @@
 
 /* A refused request's body is eaten up to here; beyond, closing costs less than reading on. */
 #define DISCARD_MAX (1024 * 1024)
-/* Milliseconds without a byte after which such a body is taken for one that never comes. */
-#define DISCARD_QUIET_MS 10000
 
 #define EMPTY_LINE 2 /* bytes that may come before a head */
 #define TOO_LARGE  1 /* byte behind the largest head, which tells it from a larger one */

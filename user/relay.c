@@ -249,8 +249,28 @@ static void on_records(void *data)
 	} while (r == -EINTR);
 }
 
-/* Connections whose bytes another relay had, that is gone: what became of them is not known. */
-static int end_orphans(struct relay *relay)
+/*
+ * A connection from the time of another relay, that is gone. What became of bytes that it had is not
+ * known. Where it was to end the connection, it may have taken that along.
+ */
+static void adopt(struct relay *relay, __u64 cookie, const struct conn *conn)
+{
+	const struct handoff end = {
+		.cookie = cookie,
+		.kind = HANDOFF_END,
+		.number = conn->turns,
+		.quiet_ms = conn->closing ? LINGER_MS : DISCARD_QUIET_MS,
+		.eaten = conn->eaten,
+	};
+
+	if (conn->handed & HANDED_UP)
+		streams_end_unknown(&relay->streams, cookie, monotonic_us());
+	else if (conn->closing == CLOSING_SENT ||
+		 (conn->ingress == INGRESS_BODY && conn->body.refused))
+		streams_take(&relay->streams, &end, monotonic_us());
+}
+
+static int adopt_orphans(struct relay *relay)
 {
 	int fd = open_pin(relay, "conns");
 	__u64 cookie, *last = NULL;
@@ -260,8 +280,8 @@ static int end_orphans(struct relay *relay)
 		return fd;
 	while (!bpf_map_get_next_key(fd, last, &cookie)) {
 		last = &cookie;
-		if (!bpf_map_lookup_elem(fd, &cookie, &conn) && conn.handed & HANDED_UP)
-			streams_end_unknown(&relay->streams, cookie, monotonic_us());
+		if (!bpf_map_lookup_elem(fd, &cookie, &conn))
+			adopt(relay, cookie, &conn);
 	}
 	close(fd);
 	return 0;
@@ -435,7 +455,7 @@ int relay_run(const char *pin_folder)
 	if (!r) {
 		/* What came before there was a relay, and before it watched. */
 		on_records(&relay);
-		end_orphans(&relay);
+		adopt_orphans(&relay);
 		run_streams(&relay);
 		on_folder(&relay);
 		r = loop_run(&relay.loop);

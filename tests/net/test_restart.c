@@ -219,6 +219,19 @@ static void relay_killed_with_halves(void **state)
 	assert_in_range(day, blocks ? 5 : 6, 6);
 }
 
+/* What a relay was to end when it was killed is ended by the next. */
+static void relay_killed_before_ends(void **state)
+{
+	const struct application *application = *state;
+	struct client *client = client_open(application->port);
+	struct response response;
+
+	client_printf(client, "GET /no-version\r\n\x01");
+	assert_int_equal(client_read(client, false, &response), 0);
+	assert_int_equal(kill(process_find(RELAY), SIGKILL), 0);
+	assert_true(client_sees_end(client, PATIENCE_MS));
+}
+
 /* No pins are left after a reboot, as after --remove; the count is of the store, saved each second. */
 static void reboot(void **state)
 {
@@ -332,6 +345,8 @@ static const struct promise promises[] = {
 	  EACH_APPLICATION },
 	{ "the relay is killed: what it had ends unjudged, what comes meanwhile waits",
 	  relay_killed_with_halves, EACH_APPLICATION },
+	{ "the relay is killed: connections that it was to end are ended by the next",
+	  relay_killed_before_ends, EACH_APPLICATION },
 	{ "a day's count survives a reboot", reboot, ONCE },
 	{ "restarts in under a second with 10,000 keys and never opens", many_keys, ONCE },
 };
