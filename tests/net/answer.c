@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Where an answer ends, in the bytes that were received so far. */
-#include "flight.h"
+#include "exchange.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* A row of the table of cases, made ready to be sent in one mode at all its cuts. */
-#include "flight.h"
+#include "exchange.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CUTS_MAX  600
-#define SOME_CUTS 10
-#define LONG_ROW  65536 /* bytes; longer ones are cut less often */
-#define LONG_CUTS 40
-#define COUNTED_MAX                                                                                \
-	4000 /* requests that all cases of a batch may count, of a key's 10,000 a minute */
+#define CUTS_MAX      600
+#define SOME_CUTS     10
+#define LONG_ROW      65536 /* bytes; longer ones are cut less often */
+#define LONG_CUTS     40
+#define COUNTED_MAX   2500 /* requests that a batch counts, of a key's 10,000 a minute */
+#define WEIGHT_MAX    65536
 #define EDGE	      16   /* offsets at either end that are never left out */
 #define SINGLE_BYTES  2000 /* longest row that is sent byte by byte */
 #define FAILURES_MAX  12   /* cases that fail before a batch is given up */
 #define FAILURE_LINES 3
+#define ROWS_MAX      4096
 #define DAY_MS	      86400000ull
 
 static void *allocate(size_t size)
@@ -42,15 +43,43 @@ static void replace_keys(char *bytes, size_t size, const char *placeholder, cons
 	}
 }
 
+/* The keys of a row, for all modes. */
+struct row_keys {
+	const struct row *row;
+	struct key good, used;
+	unsigned int counted; /* by the good one, on that day since the epoch */
+	uint64_t day;
+};
+
+static struct row_keys all_keys[ROWS_MAX];
+
+static struct row_keys *find_keys(const struct row *row)
+{
+	struct row_keys *keys = all_keys;
+
+	while (keys->row && keys->row != row)
+		keys++;
+	assert_true(keys < all_keys + ROWS_MAX - 1);
+	if (!keys->row) {
+		keys->row = row;
+		keys->good = key_limited(10000, 100000);
+		keys->day = now_ms() / DAY_MS;
+	}
+	return keys;
+}
+
 /* A key whose only request of the day is used up. */
-static void use_up(const struct destination *destination, struct key *key)
+static const char *used_key(const struct destination *destination, struct row_keys *keys)
 {
 	struct client client;
 
-	*key = key_limited(0, 1);
+	if (keys->used.text[0] && keys->day == now_ms() / DAY_MS)
+		return keys->used.text;
+	keys->used = key_limited(0, 1);
 	assert_int_equal(client_connect(&client, destination->port), 0);
-	assert_in_range(client_get(&client, AROUND, key->text), 200, 499);
+	assert_in_range(client_get(&client, AROUND, keys->used.text), 200, 499);
 	client_close(&client);
+	return keys->used.text;
 }
 
 /* Fill a key in wherever the batch holds it. */
@@ -63,20 +92,20 @@ static void fill_key(struct batch *batch, const char *placeholder, const char *k
 
 static void fill_keys(struct batch *batch)
 {
-	struct key used;
+	struct row_keys *keys;
 
 	if (batch->destination->ungated) {
 		snprintf(batch->key.text, sizeof(batch->key.text), "%s", GOOD_KEY);
 		return;
 	}
-	batch->key = key_limited(10000, 100000);
-	fill_key(batch, GOOD_KEY, batch->key.text);
+	keys = find_keys(batch->row);
+	batch->key = keys->good;
+	batch->counted = keys->day == batch->day ? keys->counted : 0;
+	if (memmem(batch->bytes, batch->size, USED_KEY, strlen(USED_KEY)))
+		fill_key(batch, USED_KEY, used_key(batch->destination, keys));
 	if (memmem(batch->bytes, batch->size, OTHER_KEY, strlen(OTHER_KEY)))
 		fill_key(batch, OTHER_KEY, unknown_key());
-	if (!memmem(batch->bytes, batch->size, USED_KEY, strlen(USED_KEY)))
-		return;
-	use_up(batch->destination, &used);
-	fill_key(batch, USED_KEY, used.text);
+	fill_key(batch, GOOD_KEY, batch->key.text);
 }
 
 /* Take the marks of WAIT() out of the bytes. */
@@ -144,6 +173,7 @@ struct batch *batch_new(const struct row *row, const struct mode *mode,
 	batch->mode = mode;
 	batch->destination = destination;
 	batch->size = row->size;
+	batch->weight = row->size < WEIGHT_MAX ? row->size : WEIGHT_MAX;
 	batch->bytes = copy(row->bytes, row->size);
 	batch->executed_text = copy(row->executed, strlen(row->executed));
 	batch->opaque = copy(row->opaque ? row->opaque : "", row->opaque ? strlen(row->opaque) : 0);
@@ -235,21 +265,26 @@ bool batch_failed(struct batch *batch)
 
 size_t batch_end(struct batch *batch)
 {
-	unsigned int minute, day, slack;
+	unsigned int minute, counted, slack;
+	struct row_keys *keys;
 
 	if (batch->failures > FAILURE_LINES)
 		printf("# %s: %zu cases failed%s\n", batch->row->name, batch->failures,
 		       batch->failures >= FAILURES_MAX ? ", and the rest were left out" : "");
-	/* A day that has ended takes its count along. */
-	if (batch->destination->ungated || !batch->destination->table ||
-	    batch->day != now_ms() / DAY_MS)
+	if (batch->destination->ungated)
 		return 0;
-	key_used(&batch->key, &minute, &day);
+	keys = find_keys(batch->row);
+	key_used(&batch->key, &minute, &keys->counted);
+	keys->day = now_ms() / DAY_MS;
+	counted = keys->counted - batch->counted;
+	/* A day that has ended takes its count along. */
+	if (!batch->destination->table || keys->day != batch->day)
+		return 0;
 	/* Of what turned bad, nothing need have reached the application. */
-	slack = batch->failures || batch->row->after == BREAKS ? day : 0;
-	if (batch->heads <= day && day <= batch->heads + slack)
+	slack = batch->failures || batch->row->after == BREAKS ? counted : 0;
+	if (batch->heads <= counted && counted <= batch->heads + slack)
 		return 0;
 	printf("# %s: the application was given %zu requests, the key has counted %u\n",
-	       batch->row->name, batch->heads, day);
+	       batch->row->name, batch->heads, counted);
 	return 1;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Cases in flight: many connections at once from one loop, each of which sends the bytes of a row in
+ * Cases under way: many connections at once from one loop, each of which sends the bytes of a row in
  * the segments of a mode, and checks what comes back and what the application was given.
  */
-#ifndef SLUICE_TESTS_NET_FLIGHT_H
-#define SLUICE_TESTS_NET_FLIGHT_H
+#ifndef SLUICE_TESTS_NET_EXCHANGE_H
+#define SLUICE_TESTS_NET_EXCHANGE_H
 
 #include <stdbool.h>
 
@@ -52,8 +52,8 @@ struct outcome {
 };
 
 /* Send all rows in this mode, and wait for the end of all. Prints what failed, as comments. */
-void fly(const struct destination *destination, const struct row *rows, size_t count,
-	 const struct mode *mode, struct outcome *outcome);
+void run_cases(const struct destination *destination, const struct row *rows, size_t count,
+	       const struct mode *mode, struct outcome *outcome);
 
 /* --- batch.c: a row in one mode, ready to be sent at all its cuts -------------------------------- */
 
@@ -67,8 +67,10 @@ struct batch {
 	const struct mode *mode;
 	const struct destination *destination;
 	struct key key;
-	char *bytes; /* keys filled in, marks taken out */
+	unsigned int counted; /* requests, by the key, of earlier batches */
+	char *bytes;	      /* keys filled in, marks taken out */
 	size_t size;
+	size_t weight;		      /* bytes that each of its cases has the relay keep at most */
 	char *executed_text, *opaque; /* as in the row, with keys */
 	struct wait {
 		size_t at; /* bytes that may be sent before */
@@ -112,6 +114,70 @@ bool batch_failed(struct batch *batch);
  * 1 where it has not.
  */
 size_t batch_end(struct batch *batch);
+
+/* --- exchange.c: all cases of some rows ---------------------------------------------------------- */
+
+#define EXCHANGES_MAX	     512  /* cases at once */
+#define EXCHANGE_PATIENCE_MS 8000 /* without any progress of a case */
+
+enum phase {
+	UNUSED,
+	OPENED,	  /* the application has not accepted it */
+	BEFORE,	  /* a request before the row's bytes is not answered yet */
+	SENDING,  /* the row's bytes */
+	AWAITING, /* all is sent, not all is answered */
+	BEHIND,	  /* a request behind the row's bytes is not answered yet */
+	ENDING,	  /* only the end of the connection is still to come */
+};
+
+/* One case. */
+struct exchange {
+	enum phase phase;
+	int fd;
+	uint32_t number; /* of the connection, and of its record */
+	struct batch *batch;
+	size_t cut;
+	size_t sent; /* of the batch's bytes */
+	size_t segment_end;
+	size_t answered; /* of the batch's answers */
+	size_t executed; /* answers of the application so far */
+	uint64_t digest; /* over what it must have executed so far */
+	bool half_closed;
+	size_t refusals; /* answers behind those, where a body turned bad */
+	bool opaque;	 /* answers are over: what comes are opaque bytes */
+	bool may_end;	 /* the application said that it ends the connection */
+	uint64_t deadline_ms;
+	char *received;
+	size_t size, used;
+};
+
+struct run {
+	const struct destination *destination;
+	const struct mode *mode;
+	struct outcome *outcome;
+	int epoll;
+	struct exchange exchanges[EXCHANGES_MAX];
+	size_t count;  /* of exchanges that are not UNUSED */
+	size_t weight; /* of their batches */
+};
+
+/* Send bytes with a FIN in their last segment. Returns as send(2) does; less sent: no FIN. */
+ssize_t exchange_send_last(int fd, const void *data, size_t size);
+
+/* --- exchange_check.c: what comes back ------------------------------------------------------------ */
+
+/* What app_log notes of the connection; NULL where the application is another. */
+struct seen *exchange_record(const struct exchange *exchange);
+
+/* Receive what is there, and check it. The case may be over by that. */
+void exchange_receive(struct run *run, struct exchange *exchange);
+
+/* True where all that must come before the end of the connection has come. */
+bool exchange_is_answered(const struct exchange *exchange);
+
+/* The case has failed, and is over. */
+void exchange_fail(struct run *run, struct exchange *exchange, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* --- answer.c: what comes back ---------------------------------------------------------------- */
 
