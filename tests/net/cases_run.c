@@ -17,7 +17,6 @@
 #define START_MS     10000
 #define UNGATED_PORT 8005
 #define UNGATED_CUTS 10 /* of a row */
-#define OTHERS_CUTS  3
 #define GATED_CUTS   16 /* all of them with SLUICE_CASES=all in the environment */
 #define PROMISES_MAX 64
 
@@ -35,9 +34,6 @@ static const struct mode modes[] = {
 	{ "in random pieces, behind an answer", PIECES, ANSWERED, false },
 };
 
-static const struct mode whole = { "", WHOLE, ACCEPTED, false };
-static const struct mode cut = { "", CUT, ANSWERED, false };
-
 /* A section, and its promises. */
 struct subject {
 	struct rows *rows;
@@ -45,8 +41,7 @@ struct subject {
 };
 
 static struct rows sections[SECTIONS];
-static struct rows good;   /* rows of all sections that app_log alone does as well */
-static struct rows common; /* those that other applications do as well as app_log */
+static struct rows good; /* rows of all sections that app_log alone does as well */
 static struct promise promises[PROMISES_MAX];
 static struct subject subjects[PROMISES_MAX];
 static size_t promise_count, rows_sent, cases_sent;
@@ -165,29 +160,6 @@ static void check_ungated(void **state)
 	expect_cases(&ungated, &good, subject_of(state)->mode);
 }
 
-static void check_other(const struct application *application)
-{
-	const struct destination destination = { .port = application->port, .sample = OTHERS_CUTS };
-
-	if (application->missing)
-		skip();
-	start_destinations();
-	expect_cases(&destination, &common, &whole);
-	expect_cases(&destination, &common, &cut);
-}
-
-static void check_nginx(void **state)
-{
-	(void)state;
-	check_other(&applications[NGINX]);
-}
-
-static void check_node(void **state)
-{
-	(void)state;
-	check_other(&applications[NODE]);
-}
-
 /* The modes with FIN do what they say: a client that sends data and ends sends one segment. */
 static void check_fin(void **state)
 {
@@ -246,9 +218,6 @@ static void make_section(const struct table *table)
 		rows_add(&sections[table->section], &all.rows[i]);
 		if (needs_no_gate(&all.rows[i]))
 			rows_add(&good, &all.rows[i]);
-		/* A 1xx comes at the application's pleasure. */
-		if (!strstr(all.rows[i].answers, "10"))
-			rows_add(&common, &all.rows[i]);
 		rows_sent++;
 	}
 	rows_free(&all);
@@ -281,8 +250,6 @@ int run_tables(const struct table *tables, size_t count, int argc, char **argv)
 		for (size_t n = 0; n < ARRAY_SIZE(modes); n++)
 			promise(tables[i].name, &sections[tables[i].section], &modes[n],
 				check_section);
-	promise("nginx, whole and cut", NULL, NULL, check_nginx);
-	promise("Node, whole and cut", NULL, NULL, check_node);
 	for (size_t n = 0; n < ARRAY_SIZE(modes); n++)
 		promise("without a gate", &good, &modes[n], check_ungated);
 	promise("all rows were sent", NULL, NULL, check_total);
