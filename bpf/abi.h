@@ -149,6 +149,7 @@ enum handoff_kind {
 	HANDOFF_TURN,	/* an answer is out: bytes that waited for it can be judged */
 	HANDOFF_END,	/* send INJECT_END once nothing more has come for a while */
 	HANDOFF_PACKET, /* send this IP packet again, but without its FIN */
+	HANDOFF_PROBE,	/* send a struct probe's packet */
 };
 
 struct handoff {
@@ -159,6 +160,19 @@ struct handoff {
 			   HANDOFF_PACKET: offset of its TCP header */
 	__u32 quiet_ms; /* HANDOFF_END: how long nothing must have come */
 	__u32 eaten;	/* HANDOFF_END: struct conn's */
+};
+
+/*
+ * Behind a HANDOFF_PROBE: a segment in the client's name without any bytes, which TCP answers with an
+ * acknowledgement (RFC 9293 3.8.4). An IPv4 address is IPv4-mapped, RFC 4291 2.5.5.2.
+ */
+struct probe {
+	__u32 client[4]; /* addresses and ports are in network byte order */
+	__u32 server[4];
+	__u16 client_port;
+	__u16 server_port;
+	__u32 seq; /* as all numbers, in host byte order */
+	__u32 ack;
 };
 
 /* Bytes behind a struct handoff: a record has room for one of these numbers of them. */

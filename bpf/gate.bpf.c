@@ -10,11 +10,14 @@
  * relay has given back all of it (inject.bpf.c).
  */
 #include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "core.h"
 #include "handoff.bpf.h"
 #include "judge.bpf.h"
+
+#define AF_INET 2 /* linux/socket.h does not have it */
 
 /* A buffer up to here is copied into one piece to be sent back out; a larger one costs a hint. */
 #define TURN_ROUND_MAX 16384
@@ -164,6 +167,44 @@ static __noinline int begin_handing_up(struct judgement *judged)
 	return hand_up(judged, 0);
 }
 
+/*
+ * The begin of a head, and nothing to send: should the application be in its first recv(), the socket
+ * would stay as hide_eaten() must not leave it (guard.bpf.c), for as long as the head takes. Have TCP
+ * send an acknowledgement, once that recv() is over.
+ */
+static __noinline void provoke(struct judgement *judged)
+{
+	const struct sock_common *sk = &((struct sock *)judged->tcp)->__sk_common;
+	struct {
+		struct handoff record;
+		struct probe probe;
+	} * to;
+
+	if (judged->conn->turns || !((struct sock *)judged->tcp)->sk_lock.owned)
+		return;
+	to = bpf_ringbuf_reserve(&handoff, sizeof(*to), 0);
+	if (!to)
+		return;
+	to->record = (struct handoff){ .cookie = judged->cookie,
+				       .kind = HANDOFF_PROBE,
+				       .length = sizeof(to->probe) };
+	__builtin_memset(&to->probe, 0, sizeof(to->probe));
+	if (sk->skc_family == AF_INET) {
+		to->probe.client[2] = to->probe.server[2] = bpf_htonl(0xffff);
+		to->probe.client[3] = sk->skc_daddr;
+		to->probe.server[3] = sk->skc_rcv_saddr;
+	} else {
+		bpf_core_read(to->probe.client, sizeof(to->probe.client), &sk->skc_v6_daddr);
+		bpf_core_read(to->probe.server, sizeof(to->probe.server), &sk->skc_v6_rcv_saddr);
+	}
+	to->probe.client_port = sk->skc_dport;
+	to->probe.server_port = bpf_htons(sk->skc_num);
+	/* Before the first byte: whether or not the rest was acknowledged, this is old. */
+	to->probe.seq = judged->conn->next_seq - judged->skb->len - 1;
+	to->probe.ack = judged->tcp->snd_nxt;
+	bpf_ringbuf_submit(to, 0);
+}
+
 /* --- answers ------------------------------------------------------------------------------------- */
 
 /* Send what is owed in the place of this buffer, by the relay where that can be. */
@@ -223,6 +264,9 @@ int sluice_verdict(struct __sk_buff *skb)
 	if (is_underway(judged.tcp))
 		return begin_handing_up(&judged);
 	switch (judge(&judged)) {
+	case STEP_MORE:
+		provoke(&judged);
+		return begin_handing_up(&judged);
 	case STEP_PASS:
 		return SK_PASS;
 	case STEP_EAT:
@@ -231,7 +275,7 @@ int sluice_verdict(struct __sk_buff *skb)
 		return answer_refused(&judged);
 	case STEP_END:
 		return end_connection(&judged);
-	default: /* STEP_MORE, STEP_WAIT, STEP_PART */
+	default: /* STEP_WAIT, STEP_PART */
 		return begin_handing_up(&judged);
 	}
 }

@@ -19,6 +19,10 @@
 #include "kernel.bpf.h"
 #include "maps.bpf.h"
 
+/* asm-generic/socket.h; linux/socket.h does not have them. */
+#define SOL_SOCKET  1
+#define SO_RCVLOWAT 18
+
 #define GUARD_PASS 1
 #define GUARD_DROP 0
 
@@ -78,7 +82,8 @@ static __always_inline void enrol(struct bpf_sock_ops *ops, const struct gate *g
 	conn->gate = *gate;
 	conn->next_seq = ops->rcv_nxt;
 	/* The mark is what the guard looks for, so it comes last. */
-	if (bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG) ||
+	if (bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG |
+						   BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG) ||
 	    bpf_sock_hash_update(ops, &socks, &cookie, BPF_NOEXIST))
 		goto out_remove;
 	if (!bpf_sk_storage_get(&marks, sk, &mark, BPF_SK_STORAGE_GET_F_CREATE))
@@ -104,6 +109,48 @@ static __always_inline void forget(struct bpf_sock_ops *ops)
 	count(COUNTER_CONNECTIONS_CLOSED);
 }
 
+/* Whether there is anything that the application has not read, or that no verdict was asked for. */
+static __always_inline bool has_unread(struct tcp_sock *tcp)
+{
+	const struct sk_psock *psock = psock_of(tcp);
+	struct list_head *message = NULL;
+	struct sk_buff *buffer = NULL;
+	unsigned long redirect = 0;
+
+	if (((struct sock *)tcp)->sk_receive_queue.qlen)
+		return true;
+	bpf_core_read(&message, sizeof(message), &psock->ingress_msg.next);
+	if (message && message != &psock->ingress_msg)
+		return true;
+	if (!is_underway(tcp))
+		return false;
+	/* What the kernel's worker sends out of the connection does not count. */
+	bpf_core_read(&buffer, sizeof(buffer), &psock->ingress_skb.next);
+	bpf_core_read(&redirect, sizeof(redirect), &buffer->_sk_redir);
+	return redirect & BPF_F_INGRESS;
+}
+
+/*
+ * A packet is about to leave a connection.
+ *
+ * Bytes that came before accept() are judged when the application first reads. The kernel notes then
+ * where it began to read as where it has come to (tcp_bpf_recvmsg_parser()), and takes what the
+ * verdict ate for unread until the connection ends: poll() would never stop telling the application
+ * to read. SO_RCVLOWAT is how many unread bytes it takes for that.
+ */
+static __noinline void hide_eaten(struct bpf_sock_ops *ops, struct tcp_sock *tcp)
+{
+	int lowat = tcp->rcv_nxt - tcp->copied_seq + 1;
+
+	if (has_unread(tcp))
+		return;
+	if (lowat > 1)
+		bpf_setsockopt(ops, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof(lowat));
+	/* That was its first recv(): it has answered. An acknowledgement may be sent amid one. */
+	if (ops->skb_len)
+		bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
 SEC("sockops")
 int sluice_enrol(struct bpf_sock_ops *ops)
 {
@@ -111,10 +158,17 @@ int sluice_enrol(struct bpf_sock_ops *ops)
 	struct gate_key key = { .port = ops->local_port };
 	struct bpf_sock *sk = ops->sk;
 	const struct gate *gate;
+	struct tcp_sock *tcp;
 
 	if (ops->op == BPF_SOCK_OPS_STATE_CB) {
 		if (ops->args[1] == BPF_TCP_CLOSE)
 			forget(ops);
+		return 1;
+	}
+	if (ops->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB) {
+		tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+		if (tcp)
+			hide_eaten(ops, tcp);
 		return 1;
 	}
 	if (ops->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB &&

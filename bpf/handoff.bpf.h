@@ -35,17 +35,23 @@ static __always_inline bool somebody_waits(struct tcp_sock *tcp)
 	return head->next != head;
 }
 
+/* To be read by bpf_core_read() alone: it is gone when the socket is closed. */
+static __always_inline const struct sk_psock *psock_of(const struct tcp_sock *tcp)
+{
+	unsigned long psock = (unsigned long)((const struct sock *)tcp)->sk_user_data;
+
+	return (const struct sk_psock *)(psock & SK_USER_DATA_PTRMASK);
+}
+
 /*
  * Whether a buffer that was redirected to the connection is still with the kernel's worker. What is
  * passed meanwhile queues behind it, but the application is woken at once.
  */
 static __always_inline bool is_underway(struct tcp_sock *tcp)
 {
-	unsigned long psock = (unsigned long)((struct sock *)tcp)->sk_user_data;
 	__u32 buffers = 0;
 
-	psock &= SK_USER_DATA_PTRMASK;
-	bpf_core_read(&buffers, sizeof(buffers), &((struct sk_psock *)psock)->ingress_skb.qlen);
+	bpf_core_read(&buffers, sizeof(buffers), &psock_of(tcp)->ingress_skb.qlen);
 	return buffers;
 }
 

@@ -10,6 +10,7 @@
 #ifndef SLUICE_KERNEL_BPF_H
 #define SLUICE_KERNEL_BPF_H
 
+#include <linux/in6.h>
 #include <linux/types.h>
 #include <stdbool.h>
 
@@ -24,7 +25,14 @@ typedef struct {
 } possible_net_t;
 
 struct sock_common {
+	__u32 skc_daddr; /* addresses and the peer's port are in network byte order */
+	__u32 skc_rcv_saddr;
+	__u16 skc_dport;
+	__u16 skc_num; /* the own port, in host byte order */
+	unsigned short skc_family;
 	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
 };
 
 struct list_head {
@@ -39,13 +47,21 @@ struct socket_wq {
 	struct wait_queue_head wait;
 };
 
+struct sk_buff {
+	char cb[48]; /* TCP's: struct tcp_skb_cb */
+	unsigned long
+		_sk_redir; /* where a verdict redirected it to, with flags in its lowest bits */
+};
+
 struct sk_buff_head {
-	__u32 qlen; /* buffers */
+	struct sk_buff *next; /* the first */
+	__u32 qlen;	      /* buffers */
 };
 
 /* What a sockhash adds to a socket. */
 struct sk_psock {
 	struct sk_buff_head ingress_skb; /* on their way to or out of it, by the kernel's worker */
+	struct list_head ingress_msg;	 /* passed, and not read yet */
 };
 
 struct sock {
@@ -58,21 +74,21 @@ struct sock {
 		} rmem_alloc; /* bytes of memory that what was received takes until it is read */
 		int len;      /* bytes that TCP has not seen yet */
 	} sk_backlog;
+	struct {
+		int owned; /* a system call has it */
+	} sk_lock;
 	struct socket_wq *sk_wq;
 	int sk_wmem_queued; /* bytes */
 	int sk_sndbuf;	    /* bytes */
 };
 
 struct tcp_sock {
-	__u32 rcv_nxt;	 /* sequence number of the next byte from the peer */
-	__u32 write_seq; /* sequence number after the last byte the application wrote */
-	__u32 snd_nxt;	 /* sequence number after the last byte handed to the network */
+	__u32 rcv_nxt;	  /* sequence number of the next byte from the peer */
+	__u32 copied_seq; /* likewise, of the first that counts as unread */
+	__u32 write_seq;  /* sequence number after the last byte the application wrote */
+	__u32 snd_nxt;	  /* sequence number after the last byte handed to the network */
 	__u32 notsent_lowat;
 	bool is_mptcp; /* a part of a multipath connection, or listens for such */
-};
-
-struct sk_buff {
-	char cb[48]; /* TCP's: struct tcp_skb_cb */
 };
 
 struct tcp_skb_cb {

@@ -25,7 +25,7 @@
 #include "../bpf/conn.bpf.h"
 #include "log.h"
 #include "loop.h"
-#include "resend.h"
+#include "packets.h"
 #include "streams.h"
 
 /* Milliseconds that the kernel may take to find out that nothing can be sent on the sink. */
@@ -62,7 +62,7 @@ struct relay {
 	unsigned taken;		 /* records in this round */
 	uint64_t drain_until_us; /* 0: it is not to end */
 	struct streams streams;
-	struct resend resend;
+	struct packets packets;
 };
 
 static int open_pin(const struct relay *relay, const char *name)
@@ -213,8 +213,10 @@ static int on_record(void *data, void *bytes, size_t size)
 	if (record->kind == HANDOFF_ANSWER)
 		gather(relay, INJECT_ANSWER, record->cookie);
 	else if (record->kind == HANDOFF_PACKET) /* the client repeats what fails here */
-		resend_without_fin(&relay->resend, (const uint8_t *)(record + 1), record->length,
-				   record->number);
+		packets_resend(&relay->packets, (const uint8_t *)(record + 1), record->length,
+			       record->number);
+	else if (record->kind == HANDOFF_PROBE)
+		packets_probe(&relay->packets, (const struct probe *)(record + 1));
 	else
 		streams_take(&relay->streams, record, monotonic_us());
 	return ++relay->taken >= ROUND ? -EINTR : 0;
@@ -430,7 +432,7 @@ int relay_run(const char *pin_folder)
 			       .records = LOOP_SOURCE_NONE,
 			       .folder = LOOP_SOURCE_NONE,
 			       .timer = LOOP_SOURCE_NONE,
-			       .resend = RESEND_NONE };
+			       .packets = PACKETS_NONE };
 	int r;
 
 	if (!relay_holds_lock(pin_folder, STDIN_FILENO)) {
@@ -446,7 +448,7 @@ int relay_run(const char *pin_folder)
 	if (!r)
 		r = map_injecting(&relay);
 	if (!r)
-		r = resend_open(&relay.resend);
+		r = packets_open(&relay.packets);
 	if (!r)
 		r = open_sockets(&relay);
 	if (!r)
@@ -464,7 +466,7 @@ int relay_run(const char *pin_folder)
 	loop_remove(&relay.loop, &relay.folder);
 	loop_remove(&relay.loop, &relay.timer);
 	streams_clear(&relay.streams);
-	resend_close(&relay.resend);
+	packets_close(&relay.packets);
 	loop_close(&relay.loop);
 	ring_buffer__free(relay.handoff);
 	return r;

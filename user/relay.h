@@ -2,7 +2,7 @@
 /*
  * The relay: a process of its own that does for the gate what its programs cannot
  * (bpf/handoff.bpf.h). It keeps bytes that cannot be judged yet and sends them back to be judged
- * (streams.h), sends packets again without their FIN (resend.h), and sends a buffer back in for each
+ * (streams.h), sends packets again without their FIN (packets.h), and sends a buffer back in for each
  * that the gate ate, so that a refused request is answered without waking the application.
  *
  * It belongs to the gate rather than to the daemon, which starts it: it goes on while the daemon is

@@ -78,17 +78,23 @@ void stand_in_leave(void)
 	start_application(free_place());
 }
 
-struct client *stand_in_meet(int *ret_server)
+int stand_in_accept(void)
 {
 	struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
-	struct client *client = client_open(applications[THREADED].port);
 	int server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
 	assert_true(server >= 0);
 	assert_true(server_count < SERVERS_MAX);
 	servers[server_count++] = server;
 	setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	*ret_server = server;
+	return server;
+}
+
+struct client *stand_in_meet(int *ret_server)
+{
+	struct client *client = client_open(applications[THREADED].port);
+
+	*ret_server = stand_in_accept();
 	return client;
 }
 

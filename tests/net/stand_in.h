@@ -25,7 +25,10 @@ const struct application *stand_in_run(const char *interpreter, const char *prog
 /* End what was begun with stand_in_listen() or stand_in_run(), and start the application again. */
 void stand_in_leave(void);
 
-/* A client's connection; *ret_server is the other end, which stand_in_leave() closes. */
+/* Accept a client's connection. Returns this end of it, which stand_in_leave() closes. */
+int stand_in_accept(void);
+
+/* A client's connection, accepted. */
 struct client *stand_in_meet(int *ret_server);
 
 /*

@@ -18,14 +18,14 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "resend.h"
+#include "packets.h"
 #include "util.h"
 
 #define PACKET_MAX  65535
 #define PATIENCE_MS 5000
 #define PORT	    4321
 
-static struct resend resend = RESEND_NONE;
+static struct packets packets = PACKETS_NONE;
 static int wire = -1; /* whatever comes in over loopback, from its IP header on */
 static uint8_t sent[PACKET_MAX + 1], seen[PACKET_MAX + 1];
 
@@ -35,7 +35,7 @@ static int set_up(void **state)
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 
 	(void)state;
-	if (unshare(CLONE_NEWNET) || resend_open(&resend))
+	if (unshare(CLONE_NEWNET) || packets_open(&packets))
 		return -1;
 	wire = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	loopback.sll_ifindex = if_nametoindex("lo");
@@ -46,9 +46,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	resend_close(&resend);
+	packets_close(&packets);
 	close(wire);
-	return resend.ip4 != -1 || resend.ip6 != -1;
+	return packets.ip4 != -1 || packets.ip6 != -1;
 }
 
 /* The sum of 16-bit words, RFC 1071, carried at the end alone. */
@@ -221,7 +221,7 @@ static void check_row(void **state)
 	assert_non_null(copy);
 	memcpy(copy, sent, length);
 	assert_true(is_silent());
-	r = resend_without_fin(&resend, copy, length, tcp_at);
+	r = packets_resend(&packets, copy, length, tcp_at);
 	free(copy);
 	assert_int_equal(r, 0);
 	assert_int_equal(receive(), length);
@@ -277,7 +277,7 @@ static void what_is_no_such_packet_is_refused(void **state)
 
 		assert_non_null(copy);
 		*copy = wrongs[i].ip6 ? 0x60 : 0x45;
-		assert_int_equal(resend_without_fin(&resend, copy, wrongs[i].length,
+		assert_int_equal(packets_resend(&packets, copy, wrongs[i].length,
 						    wrongs[i].tcp_at),
 				 -EINVAL);
 		free(copy);
@@ -295,7 +295,7 @@ static void a_damaged_packet_is_refused(void **state)
 		size_t at = i % 2 ? length - 1 : tcp_at + offsetof(struct tcphdr, th_seq);
 
 		sent[at] ^= 0x10;
-		assert_int_equal(resend_without_fin(&resend, sent, length, tcp_at), -EBADMSG);
+		assert_int_equal(packets_resend(&packets, sent, length, tcp_at), -EBADMSG);
 	}
 	assert_true(is_silent());
 }
@@ -306,7 +306,7 @@ static void a_packet_that_cannot_be_sent_is_told(void **state)
 	size_t tcp_at, length = make(&row, &tcp_at);
 
 	(void)state;
-	assert_int_equal(resend_without_fin(&RESEND_NONE, sent, length, tcp_at), -EBADF);
+	assert_int_equal(packets_resend(&PACKETS_NONE, sent, length, tcp_at), -EBADF);
 	assert_true(is_silent());
 }
 
@@ -323,5 +323,5 @@ int main(void)
 						    .test_func = check_row,
 						    .initial_state = (void *)&rows[i] };
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests_name("resend", tests, set_up, tear_down);
+	return cmocka_run_group_tests_name("packets", tests, set_up, tear_down);
 }

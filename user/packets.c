@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "resend.h"
+#include "packets.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,24 +11,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int resend_open(struct resend *ret_resend)
+int packets_open(struct packets *ret_packets)
 {
-	ret_resend->ip4 = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
-	if (ret_resend->ip4 < 0)
+	ret_packets->ip4 = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	if (ret_packets->ip4 < 0)
 		return -errno;
-	ret_resend->ip6 = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
-	if (ret_resend->ip6 < 0 && errno != EAFNOSUPPORT)
+	ret_packets->ip6 = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	if (ret_packets->ip6 < 0 && errno != EAFNOSUPPORT)
 		return -errno;
 	return 0;
 }
 
-void resend_close(struct resend *resend)
+void packets_close(struct packets *packets)
 {
-	if (resend->ip4 >= 0)
-		close(resend->ip4);
-	if (resend->ip6 >= 0)
-		close(resend->ip6);
-	*resend = RESEND_NONE;
+	if (packets->ip4 >= 0)
+		close(packets->ip4);
+	if (packets->ip6 >= 0)
+		close(packets->ip6);
+	*packets = PACKETS_NONE;
 }
 
 /* Add bytes to a sum, RFC 1071. Only the last piece may be of odd length. */
@@ -72,14 +72,19 @@ static bool is_intact(const struct tcphdr *tcp, size_t length, uint32_t pseudo)
 	return ntohs(tcp->th_sum) == fold(pseudo) || fold(add(pseudo, tcp, length)) == 0xffff;
 }
 
+static void set_sum(struct tcphdr *tcp, size_t length, uint32_t pseudo)
+{
+	tcp->th_sum = 0;
+	tcp->th_sum = htons(~fold(add(pseudo, tcp, length)) & 0xffff);
+}
+
 /* Returns 0, or -EBADMSG where the segment is not as it was sent. */
 static int take_fin(struct tcphdr *tcp, size_t length, uint32_t pseudo)
 {
 	if (!is_intact(tcp, length, pseudo))
 		return -EBADMSG;
 	tcp->th_flags &= ~TH_FIN;
-	tcp->th_sum = 0;
-	tcp->th_sum = htons(~fold(add(pseudo, tcp, length)) & 0xffff);
+	set_sum(tcp, length, pseudo);
 	return 0;
 }
 
@@ -88,8 +93,8 @@ static int send_to(int fd, const void *packet, size_t length, const void *addres
 	return sendto(fd, packet, length, 0, address, size) < 0 ? -errno : 0;
 }
 
-int resend_without_fin(const struct resend *resend, const uint8_t *packet, size_t length,
-		       size_t tcp_at)
+int packets_resend(const struct packets *packets, const uint8_t *packet, size_t length,
+		   size_t tcp_at)
 {
 	_Alignas(4) uint8_t copy[UINT16_MAX];
 	struct tcphdr *tcp = (struct tcphdr *)(copy + tcp_at);
@@ -108,9 +113,51 @@ int resend_without_fin(const struct resend *resend, const uint8_t *packet, size_
 	if (ip_size == sizeof(*ip6)) {
 		r = take_fin(tcp, length, pseudo_sum(&ip6->ip6_src, 32, length));
 		to6.sin6_addr = ip6->ip6_dst;
-		return r ? r : send_to(resend->ip6, copy, tcp_at + length, &to6, sizeof(to6));
+		return r ? r : send_to(packets->ip6, copy, tcp_at + length, &to6, sizeof(to6));
 	}
 	r = take_fin(tcp, length, pseudo_sum(&ip->ip_src, 8, length));
 	to.sin_addr = ip->ip_dst;
-	return r ? r : send_to(resend->ip4, copy, tcp_at + length, &to, sizeof(to));
+	return r ? r : send_to(packets->ip4, copy, tcp_at + length, &to, sizeof(to));
+}
+
+int packets_probe(const struct packets *packets, const struct probe *probe)
+{
+	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	struct {
+		struct ip6_hdr ip;
+		struct tcphdr tcp;
+	} packet6 = { .ip = { .ip6_flow = htonl(6 << 28),
+			      .ip6_plen = htons(sizeof(packet6.tcp)),
+			      .ip6_nxt = IPPROTO_TCP,
+			      .ip6_hlim = IPDEFTTL } };
+	struct {
+		struct ip ip;
+		struct tcphdr tcp;
+	} packet = { .ip = { .ip_v = 4,
+			     .ip_hl = sizeof(packet.ip) / 4,
+			     .ip_len = htons(sizeof(packet)),
+			     .ip_ttl = IPDEFTTL,
+			     .ip_p = IPPROTO_TCP } };
+	struct tcphdr tcp = { .th_sport = probe->client_port,
+			      .th_dport = probe->server_port,
+			      .th_seq = htonl(probe->seq),
+			      .th_ack = htonl(probe->ack),
+			      .th_off = sizeof(tcp) / 4,
+			      .th_flags = TH_ACK };
+
+	memcpy(&packet6.ip.ip6_src, probe->client, sizeof(probe->client));
+	memcpy(&packet6.ip.ip6_dst, probe->server, sizeof(probe->server));
+	if (IN6_IS_ADDR_V4MAPPED(&packet6.ip.ip6_dst)) {
+		packet.ip.ip_src.s_addr = probe->client[3];
+		packet.ip.ip_dst.s_addr = probe->server[3];
+		packet.tcp = tcp;
+		set_sum(&packet.tcp, sizeof(tcp), pseudo_sum(&packet.ip.ip_src, 8, sizeof(tcp)));
+		to.sin_addr = packet.ip.ip_dst;
+		return send_to(packets->ip4, &packet, sizeof(packet), &to, sizeof(to));
+	}
+	packet6.tcp = tcp;
+	set_sum(&packet6.tcp, sizeof(tcp), pseudo_sum(&packet6.ip.ip6_src, 32, sizeof(tcp)));
+	to6.sin6_addr = packet6.ip.ip6_dst;
+	return send_to(packets->ip6, &packet6, sizeof(packet6), &to6, sizeof(to6));
 }
