@@ -261,7 +261,7 @@ int sluice_verdict(struct __sk_buff *skb)
 		return SK_PASS;
 	if (follows(&judged, &first))
 		return hand_up(&judged, first);
-	if (is_underway(judged.tcp))
+	if (is_underway(judged.tcp) && !are_eaten(judged.conn))
 		return begin_handing_up(&judged);
 	switch (judge(&judged)) {
 	case STEP_MORE:

@@ -351,6 +351,35 @@ static __always_inline bool is_ahead(struct conn *conn, const struct tcp_sock *t
 	return conn->gap;
 }
 
+/* Whether epoll(7) watches the socket. Who waits in it looks, and where nothing is there waits on. */
+static __always_inline bool is_watched(struct tcp_sock *tcp)
+{
+	const struct list_head *head = &((struct sock *)tcp)->sk_wq->wait.head;
+	const struct list_head *first = head->next;
+	const struct wait_queue_entry *waiter =
+		(void *)first - bpf_core_field_offset(struct wait_queue_entry, entry);
+	void *sleeper = NULL;
+
+	return first != head && !bpf_core_read(&sleeper, sizeof(sleeper), &waiter->private) &&
+	       !sleeper;
+}
+
+/*
+ * Whether a packet came before one that it should have come behind, and may not be passed. What fills
+ * the hole later comes together with it, as two buffers at once: the first cannot be eaten in silence
+ * (handoff.bpf.h), and who sleeps in recv() is told EAGAIN.
+ */
+static __always_inline bool is_out_of_turn(const struct conn *conn, struct tcp_sock *tcp,
+					   const struct packet *packet)
+{
+	bool passed = conn->switched || (conn->ingress == INGRESS_BODY && !conn->body.refused);
+
+	if ((__s32)(packet->seq - tcp->rcv_nxt) <= 0 || (passed && !(conn->handed & HANDED_UP)))
+		return false;
+	/* TCP may not have seen yet what it came behind. */
+	return !((struct sock *)tcp)->sk_backlog.len && !is_watched(tcp);
+}
+
 /* The client sends it again: RFC 9293 3.8.1. */
 static __always_inline int keep_back(void)
 {
@@ -375,7 +404,7 @@ static __always_inline int guard_enrolled(struct __sk_buff *skb, const struct bp
 
 	if (!conn)
 		return GUARD_PASS;
-	if (packet.payload && is_ahead(conn, tcp, &packet))
+	if (packet.payload && (is_ahead(conn, tcp, &packet) || is_out_of_turn(conn, tcp, &packet)))
 		return keep_back();
 	if (!packet.fin)
 		return GUARD_PASS;

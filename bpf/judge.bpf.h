@@ -291,6 +291,13 @@ static __noinline enum step judge_body(struct judgement *judged)
 	return body.refused ? STEP_EAT : STEP_PASS;
 }
 
+/* Whether bytes from the client end here, and cannot wake the application. */
+static __always_inline bool are_eaten(const struct conn *conn)
+{
+	return conn->closing || conn->ingress == INGRESS_CLOSED ||
+	       (conn->ingress == INGRESS_BODY && conn->body.refused);
+}
+
 /* Judge bytes from the client. */
 static __always_inline enum step judge(struct judgement *judged)
 {

@@ -43,6 +43,11 @@ struct wait_queue_head {
 	struct list_head head;
 };
 
+struct wait_queue_entry {
+	void *private; /* the task that sleeps; NULL: epoll(7) */
+	struct list_head entry;
+};
+
 struct socket_wq {
 	struct wait_queue_head wait;
 };

@@ -180,6 +180,33 @@ static void over_each_other(void **state)
 	expect_each_once(&pair, 2);
 }
 
+/*
+ * The end of a head, then its begin. When the hole is filled both are there at once, of which neither is
+ * passed. An application that sleeps in recv() must not be woken for that: it is told EAGAIN, and closes.
+ */
+static void in_disorder(void **state)
+{
+	enum { ROUNDS = 20, INTO = 30 };
+	struct application *application = *state;
+	struct key key = key_limited(1000, 10000);
+	struct client *client = client_open(application->port);
+	struct response response;
+	char request[512];
+	size_t length = make_request(request, "disorder", &key);
+
+	assert_int_equal(client_get(client, "/", key.text), 200);
+	for (int round = 0; round < ROUNDS; round++) {
+		send_segment(client, &(struct segment){ .bytes = request + INTO,
+							.length = length - INTO - 2,
+							.at = INTO });
+		send_segment(client, &(struct segment){ .bytes = request, .length = INTO });
+		assert_int_equal(client_send(client, request, length), 0);
+		assert_int_equal(client_read(client, false, &response), 0);
+		expect_admitted(&response, 200);
+	}
+	expect_target_seen(application, "disorder", &key, ROUNDS);
+}
+
 /* TCP throws such a segment away. Nobody may make its checksum right before TCP has seen it. */
 static void damaged(void **state)
 {
@@ -207,6 +234,8 @@ static const struct promise promises[] = {
 	{ "a segment that repeats bytes with new ones behind: none is judged twice", repeated,
 	  EACH_APPLICATION },
 	{ "segments that lie over each other: none of their bytes is judged twice", over_each_other,
+	  EACH_APPLICATION },
+	{ "the end of a head comes before its begin: nobody is woken for it", in_disorder,
 	  EACH_APPLICATION },
 	{ "a damaged segment is thrown away, with the end of the stream in it, too", damaged,
 	  EACH_APPLICATION },
