@@ -6,6 +6,7 @@
 #ifndef SLUICE_TESTS_NET_CASES_H
 #define SLUICE_TESTS_NET_CASES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,11 @@ _Static_assert(sizeof(SMUGGLED) - 1 == 118, "SMUGGLED_LENGTH is its length");
 enum after {
 	STAYS, /* the connection is good for one more request */
 	ENDS,  /* it ends with a clean end-of-file */
+	/*
+	 * Likewise, as the client asked for. It sends on all the same, which RFC 9112 9.6 forbids: what
+	 * comes when the application has closed is answered with a reset, behind the whole answer.
+	 */
+	CLOSES,
 	HALF, /* the client half-closes it behind the bytes, and it ends with a clean end-of-file */
 	/*
 	 * A body turns bad: the connection ends with a clean end-of-file, and before that the request
@@ -53,6 +59,12 @@ enum after {
 	 */
 	BREAKS,
 };
+
+/* Whether the gate or the application ends the connection. */
+static inline bool ends(enum after after)
+{
+	return after == ENDS || after == CLOSES || after == BREAKS;
+}
 
 /* How often a row is cut. */
 enum share {

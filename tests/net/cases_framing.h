@@ -50,9 +50,9 @@ static const struct row cases_framing[] = {
 	    HEAD("OPTIONS *", GOOD LENGTH(5)) "hello" GET("/b")),
 	ROW("a chunked body on GET", "200 200", "GET /a hello" THEN "GET /b", STAYS,
 	    HEAD("GET /a", GOOD CHUNKED) "5\r\nhello\r\n0\r\n\r\n" GET("/b")),
-	ROW("a body and close, what follows is not read", "200", "POST /a hello", ENDS,
+	ROW("a body and close, what follows is not read", "200", "POST /a hello", CLOSES,
 	    POST("/a", LENGTH(5) "Connection: close\r\n") "hello" GET("/b")),
-	ROW("a refused body and close, what follows is not read", "401", "", ENDS,
+	ROW("a refused body and close, what follows is not read", "401", "", CLOSES,
 	    HEAD("POST /a", OTHER LENGTH(5) "Connection: close\r\n") "hello" GET("/b")),
 
 	BAD("Content-Length, then Transfer-Encoding",

@@ -200,8 +200,7 @@ static void check_total(void **state)
 /* Whether app_log alone would do what the row says. */
 static bool needs_no_gate(const struct row *row)
 {
-	return !strchr(row->answers, '4') && !strchr(row->answers, '5') && row->after != ENDS &&
-	       row->after != BREAKS;
+	return !strchr(row->answers, '4') && !strchr(row->answers, '5') && !ends(row->after);
 }
 
 static void make_section(const struct table *table)

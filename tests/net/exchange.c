@@ -138,8 +138,7 @@ static void go_on(struct run *run, struct exchange *exchange)
 			break;
 		if (batch->row->after == STAYS && !exchange->half_closed && !exchange->may_end)
 			send_around(exchange, BEHIND);
-		else if (exchange->half_closed || batch->row->after == ENDS ||
-			 batch->row->after == BREAKS)
+		else if (exchange->half_closed || ends(batch->row->after))
 			exchange->phase = ENDING;
 		break;
 	default:

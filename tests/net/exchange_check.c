@@ -277,6 +277,13 @@ static bool may_end_now(const struct exchange *exchange)
 	       (exchange->may_end || (expected && expected->status && expected->status < 400));
 }
 
+/* The client has sent on although it had asked for the end, and has its answers. */
+static bool may_be_reset(const struct exchange *exchange)
+{
+	return errno == ECONNRESET && exchange->batch->row->after == CLOSES && !exchange->used &&
+	       exchange_is_answered(exchange);
+}
+
 static void take_end(struct run *run, struct exchange *exchange)
 {
 	enum after after = exchange->batch->row->after;
@@ -284,8 +291,7 @@ static void take_end(struct run *run, struct exchange *exchange)
 
 	if (may_end_now(exchange))
 		finish(run, exchange);
-	else if (is_around || !(exchange->phase == ENDING || exchange->half_closed ||
-				after == ENDS || after == BREAKS))
+	else if (is_around || !(exchange->phase == ENDING || exchange->half_closed || ends(after)))
 		exchange_fail(run, exchange, "the connection ended");
 	else if (!exchange_is_answered(exchange))
 		exchange_fail(run, exchange, "the connection ended early, behind: %s",
@@ -311,7 +317,7 @@ void exchange_receive(struct run *run, struct exchange *exchange)
 			   exchange->size - exchange->used - 1, 0);
 		if (got < 0 && errno == EAGAIN)
 			return;
-		if (got < 0 && !may_end_now(exchange)) {
+		if (got < 0 && !may_end_now(exchange) && !may_be_reset(exchange)) {
 			exchange_fail(run, exchange, "%s", strerror(errno));
 			return;
 		}
