@@ -28,9 +28,6 @@
 #define RESET_AT	49
 #define RESET_WIDTH	13
 
-#define LOOK_STEP                                                                                  \
-	8 /* bytes looked at between two checks of where the window ends; response_plain() */
-
 /* One pass over a message. */
 struct walk {
 	struct sk_msg_md *msg;
@@ -190,37 +187,38 @@ static __always_inline long skip_body(struct walk *walk)
 	return walk->event != RESPONSE_MORE;
 }
 
-/* Look at one byte. Returns nonzero where it is one that something follows from. */
-static __always_inline long look_at_byte(struct walk *walk, __u8 byte)
-{
-	walk->offset++;
-	walk->event = response_byte(&walk->conn->response, byte);
-	return walk->event != RESPONSE_MORE;
-}
-
-/* Look at some bytes of the window, or skip a body within it; a callback of bpf_loop(). */
+/*
+ * Look at some bytes of the window, or skip a body within it; a callback of bpf_loop(). Returns nonzero
+ * where the window ends, or something follows from a byte.
+ */
 static long look_at_some(__u32 index, struct walk *walk)
 {
-	__u32 at = walk->offset - walk->window;
-	__u8 *p = place(walk->msg, at, LOOK_STEP);
+	struct response *response = &walk->conn->response;
+	__u32 at = walk->offset - walk->window, taken = 1;
+	__u8 *p;
 
-	if (walk->conn->response.skip)
+	if (response->skip)
 		return skip_body(walk);
-	if (p && response_plain(&walk->conn->response, p)) {
-		walk->offset += LOOK_STEP;
-		return 0;
-	}
+	p = place(walk->msg, at, RESPONSE_WORD);
 	if (p) {
-		for (int i = 0; i < LOOK_STEP; i++) {
-			if (look_at_byte(walk, p[i]))
-				return walk->event != RESPONSE_SKIP;
+		__u64 word;
+
+		__builtin_memcpy(&word, p, sizeof(word));
+		if (response_plain(response, word)) {
+			walk->offset += RESPONSE_WORD;
+			return 0;
 		}
-		return 0;
+		walk->event = response_word(response, word);
+		taken = walk->event >> RESPONSE_TAKEN;
+		walk->event &= (1 << RESPONSE_TAKEN) - 1;
+	} else {
+		p = place(walk->msg, at, 1);
+		if (!p)
+			return 1;
+		walk->event = response_byte(response, *p);
 	}
-	p = place(walk->msg, at, 1);
-	if (!p || look_at_byte(walk, *p))
-		return !p || walk->event != RESPONSE_SKIP;
-	return 0;
+	walk->offset += taken;
+	return walk->event != RESPONSE_MORE && walk->event != RESPONSE_SKIP;
 }
 
 /* What follows from what was just read of an answer. Returns nonzero where the pass is over. */

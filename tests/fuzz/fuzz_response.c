@@ -42,7 +42,23 @@ static bool follow(struct response *response, const uint8_t *bytes, size_t size,
 	return lost;
 }
 
-/* A part of answers as a message is followed: bodies in one go, values by eight bytes. */
+/* Take eight bytes, or up to one from which something follows. Returns how many were taken. */
+static size_t follow_word(struct response *response, const uint8_t *bytes, size_t at, bool to_head,
+			  struct marks *marks)
+{
+	uint64_t word;
+	int taken;
+
+	memcpy(&word, bytes + at, sizeof(word));
+	if (response_plain(response, word))
+		return RESPONSE_WORD;
+	taken = response_word(response, word);
+	at += taken >> RESPONSE_TAKEN;
+	note(response, taken & ((1 << RESPONSE_TAKEN) - 1), at, to_head, marks);
+	return taken >> RESPONSE_TAKEN;
+}
+
+/* A part of answers as a message is followed: bodies in one go, other bytes by eight. */
 static void follow_part(struct response *response, const uint8_t *bytes, size_t from, size_t to,
 			bool to_head, struct marks *marks)
 {
@@ -56,8 +72,8 @@ static void follow_part(struct response *response, const uint8_t *bytes, size_t 
 		if (response->skip) {
 			at += response->skip;
 			note(response, response_skipped(response), at, to_head, marks);
-		} else if (to - at >= 8 && response_plain(response, bytes + at)) {
-			at += 8;
+		} else if (to - at >= RESPONSE_WORD) {
+			at += follow_word(response, bytes, at, to_head, marks);
 		} else {
 			note(response, response_byte(response, bytes[at]), at + 1, to_head, marks);
 			at++;

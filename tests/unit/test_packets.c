@@ -277,8 +277,7 @@ static void what_is_no_such_packet_is_refused(void **state)
 
 		assert_non_null(copy);
 		*copy = wrongs[i].ip6 ? 0x60 : 0x45;
-		assert_int_equal(packets_resend(&packets, copy, wrongs[i].length,
-						    wrongs[i].tcp_at),
+		assert_int_equal(packets_resend(&packets, copy, wrongs[i].length, wrongs[i].tcp_at),
 				 -EINVAL);
 		free(copy);
 	}

@@ -34,6 +34,23 @@ static void follow(struct response *response, const struct response_case *one, s
 		add_event(ret_events, parity_follow(response, one->bytes[i], one->to_head));
 }
 
+/* Take eight bytes as the message program does. Returns how many were taken. */
+static size_t follow_word(struct response *response, const struct response_case *one, size_t at,
+			  char *ret_events)
+{
+	__u64 word;
+	int taken;
+
+	memcpy(&word, one->bytes + at, sizeof(word));
+	if (response_plain(response, word))
+		return RESPONSE_WORD;
+	taken = response_word(response, word);
+	add_event(ret_events, taken & ((1 << RESPONSE_TAKEN) - 1));
+	if ((taken & ((1 << RESPONSE_TAKEN) - 1)) == RESPONSE_END)
+		response_begin(response, one->to_head);
+	return taken >> RESPONSE_TAKEN;
+}
+
 /* Follow bytes, eight at once wherever that is offered. */
 static void follow_blocks(struct response *response, const struct response_case *one,
 			  char *ret_events)
@@ -41,8 +58,8 @@ static void follow_blocks(struct response *response, const struct response_case 
 	size_t i = 0;
 
 	while (i < one->size) {
-		if (one->size - i >= 8 && response_plain(response, (const __u8 *)&one->bytes[i])) {
-			i += 8;
+		if (one->size - i >= RESPONSE_WORD && !response->skip) {
+			i += follow_word(response, one, i, ret_events);
 			continue;
 		}
 		follow(response, one, i, i + 1, ret_events);
