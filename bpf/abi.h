@@ -49,7 +49,10 @@ struct gate {
 
 /* Key of `keys`. */
 struct key_digest {
-	__u8 bytes[DIGEST_SIZE];
+	union {
+		__u8 bytes[DIGEST_SIZE];
+		__u64 words[DIGEST_SIZE / 8];
+	};
 };
 
 /*

@@ -64,7 +64,7 @@ core_inline __u64 blake2b_word(const __u64 *head, const __u64 *tail, int i)
 /*
  * Hash 32 bytes of head and a tail, the tail's words zero behind its last byte.
  *
- * ret_digest	two words: 16 bytes
+ * ret_digest	two words: 16 bytes; may be in head or tail, which are read before
  * length	bytes of head and tail together, 32 to 96
  *
  * Words are little-endian as the algorithm wants them, as on every machine this runs on.

@@ -241,9 +241,7 @@ static __noinline int answer_refused(struct judgement *judged)
 SEC("sk_skb")
 int sluice_verdict(struct __sk_buff *skb)
 {
-	struct judgement judged = { .skb = skb,
-				    .cookie = bpf_get_socket_cookie(skb),
-				    .whole = true };
+	struct judgement judged = { .skb = skb, .cookie = bpf_get_socket_cookie(skb) };
 	struct bpf_sock *sk = skb->sk;
 	__u32 first = 0;
 

@@ -17,6 +17,7 @@
 
 #include "conn.bpf.h"
 #include "kernel.bpf.h"
+#include "bytes.bpf.h"
 #include "maps.bpf.h"
 
 /*
@@ -108,9 +109,7 @@ static __always_inline bool tell_bytes(const struct handoff *record, struct __sk
 		return false;
 	*to = *record;
 	to->length = length;
-	/* The compiler knows these bounds; the verifier has to see them. */
-	asm volatile("" : "+r"(length));
-	if (!length || length > room || bpf_skb_load_bytes(skb, at, to + 1, length)) {
+	if (load_bytes(skb, at, to + 1, length, room)) {
 		bpf_ringbuf_discard(to, 0);
 		return false;
 	}

@@ -6,6 +6,7 @@
 #ifndef SLUICE_IDENTITY_BPF_H
 #define SLUICE_IDENTITY_BPF_H
 
+#include "bytes.bpf.h"
 #include "conn.bpf.h"
 #include "read.bpf.h"
 
@@ -27,17 +28,13 @@ struct blanking {
 /* Blank up to BLANKS_SIZE bytes; a callback of bpf_loop(). */
 static long blank_some(__u32 index, struct blanking *blanking)
 {
-	__u32 at = blanking->at, left = 0;
+	__u32 at = blanking->at, left = blanking->end - at;
 
-	if (at < blanking->end)
-		left = blanking->end - at;
+	if (at >= blanking->end)
+		return 1;
 	if (left > BLANKS_SIZE)
 		left = BLANKS_SIZE;
-	/* The compiler knows where left can be 0; the verifier has to see it. */
-	asm volatile("" : "+r"(left));
-	if (!left)
-		return 1;
-	blanking->error = bpf_skb_store_bytes(blanking->skb, at, blanks, left, 0);
+	blanking->error = store_bytes(blanking->skb, at, blanks, left, BLANKS_SIZE);
 	blanking->at += left;
 	return blanking->error != 0;
 }

@@ -70,12 +70,13 @@ static __always_inline bool should_delay(struct judgement *judged)
 static __noinline int inject_bytes(struct judgement *judged, struct injecting *to)
 {
 	struct conn *conn = judged->conn;
-	__u32 length = judged->skb->len, turns = conn->turns;
+	__u32 length, turns = conn->turns;
 	enum step step;
 
 	if (should_delay(judged))
 		return report(to, INJECTED_WAIT, 0, SK_DROP);
 	step = judge(judged);
+	length = judged->skb->len; /* it has not changed */
 	switch (step) {
 	case STEP_MORE:
 		conn->begun = to->bytes.number;
@@ -138,10 +139,12 @@ static __always_inline int end_quiet(struct judgement *judged, const struct inje
 	return report(to, INJECTED_TAKEN, 0, send_stub(judged));
 }
 
-static __always_inline int inject(struct judgement *judged, const struct injection *injection,
+static __always_inline int inject(struct judgement *judged, enum injection_kind kind,
 				  struct injecting *to)
 {
-	switch (injection->kind) {
+	const struct injection *injection = &to->bytes;
+
+	switch (kind) {
 	case INJECT_ANSWER:
 		return report(to, INJECTED_TAKEN, 0, send_stub(judged));
 	case INJECT_BYTES:
@@ -162,8 +165,8 @@ SEC("sk_skb")
 int sluice_inject(struct __sk_buff *skb)
 {
 	struct judgement judged = { .skb = skb };
-	struct injection injection;
 	struct injecting *to;
+	enum injection_kind kind;
 	struct bpf_sock *sk;
 	int verdict = SK_DROP;
 	__u32 zero = 0;
@@ -171,11 +174,14 @@ int sluice_inject(struct __sk_buff *skb)
 	to = bpf_map_lookup_elem(&injecting, &zero);
 	if (!to)
 		return SK_DROP;
-	injection = to->bytes;
-	if (!injection.kind && bpf_skb_load_bytes(skb, 0, &injection, sizeof(injection)))
+	/* No copy of it, as there is little stack: Linux 6.1 counts each frame as 32 bytes and more. */
+	if (!to->bytes.kind && bpf_skb_load_bytes(skb, 0, &to->bytes, sizeof(to->bytes)))
 		return SK_DROP;
-	judged.cookie = injection.cookie;
-	if (injection.kind == INJECT_SINK)
+	judged.cookie = to->bytes.cookie;
+	kind = to->bytes.kind;
+	/* It is about this datagram, not about the next. */
+	to->bytes.kind = 0;
+	if (kind == INJECT_SINK)
 		return bpf_sk_redirect_hash(skb, &sink, &judged.cookie, 0);
 	judged.conn = bpf_map_lookup_elem(&conns, &judged.cookie);
 	sk = bpf_map_lookup_elem(&socks, &judged.cookie);
@@ -183,7 +189,7 @@ int sluice_inject(struct __sk_buff *skb)
 		return SK_DROP;
 	judged.tcp = bpf_skc_to_tcp_sock(sk);
 	if (judged.conn && judged.tcp)
-		verdict = inject(&judged, &injection, to);
+		verdict = inject(&judged, kind, to);
 	bpf_sk_release(sk);
 	return verdict;
 }

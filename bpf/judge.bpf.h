@@ -38,8 +38,7 @@ struct judgement {
 	struct conn *conn;
 	struct tcp_sock *tcp; /* the connection's */
 	__u64 cookie;
-	__u32 taken; /* bytes that were judged; as many as there are, where whole */
-	__u32 whole; /* a part of the bytes cannot be dealt with for itself */
+	__u32 taken; /* bytes that were judged, or can be */
 	__u32 extent; /* enum scan: the body goes on behind these bytes, ends with `taken`, or is bad */
 	struct decision decision;
 };
@@ -159,20 +158,25 @@ static __noinline bool judge_key(struct judgement *judged)
 	struct grant *grant = &judged->conn->grant;
 	__u32 zero = 0, length = credential->length;
 	const struct settings *set = bpf_map_lookup_elem(&settings, &zero);
-	struct key_digest digest;
-	struct token token = {};
+	/* One takes the other's place: there is little stack. */
+	union {
+		struct token token;
+		struct key_digest digest;
+	} key = {};
 	__u64 now_ms;
 
 	if (!set)
 		return unable(decision);
-	if (length - 1 >= sizeof(token.text) - 1)
+	if (length - 1 >= sizeof(key.token.text) - 1)
 		return decide_refuse(decision, REPLY_INVALID_KEY);
-	if (bpf_skb_load_bytes(judged->skb, credential->at, token.text, length))
+	if (load_bytes(judged->skb, credential->at, key.token.text, length,
+		       sizeof(key.token.text) - 1))
 		return unable(decision);
-	if (!decide_token(&token, length, set, &digest, decision))
+	if (!decide_token(&key.token, length, set, &key.digest, decision))
 		return false;
 	now_ms = realtime_ms(set);
-	if (!decide_key(bpf_map_lookup_elem(&keys, &digest), &digest, now_ms, grant, decision))
+	if (!decide_key(bpf_map_lookup_elem(&keys, &key.digest), &key.digest, now_ms, grant,
+			decision))
 		return false;
 	return decide_usage(bpf_map_lookup_elem(&usage, &grant->slot), grant, now_ms, decision);
 }

@@ -6,6 +6,7 @@
 #define SLUICE_SCAN_BPF_H
 
 #include "chunk.h"
+#include "bytes.bpf.h"
 
 #define SCAN_WINDOW 32 /* bytes that are copied at once to be looked at */
 
@@ -76,9 +77,7 @@ static long scan_step(__u32 index, void *context)
 	size = state->length - state->at;
 	if (size > SCAN_WINDOW)
 		size = SCAN_WINDOW;
-	/* The compiler knows where size can be 0; the verifier has to see it. */
-	asm volatile("" : "+r"(size));
-	if (!size || bpf_skb_load_bytes(state->skb, state->at, bytes, size)) {
+	if (load_bytes(state->skb, state->at, bytes, size, SCAN_WINDOW)) {
 		state->result = SCAN_BAD;
 		return 1;
 	}

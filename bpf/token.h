@@ -62,15 +62,14 @@ core_function bool token_shape(const struct token *token, __u32 length, const ch
  *
  * pepper	PEPPER_SIZE bytes, aligned as __u64 is
  * length	characters of text
+ *
+ * ret_digest may be where token is.
  */
 core_inline void token_digest(struct key_digest *ret_digest, const __u8 *pepper,
 			      const struct token *token, __u32 length)
 {
-	__u64 digest[DIGEST_SIZE / 8];
-
-	blake2b_128(digest, __builtin_assume_aligned(pepper, 8), token->words,
+	blake2b_128(ret_digest->words, __builtin_assume_aligned(pepper, 8), token->words,
 		    PEPPER_SIZE + length);
-	__builtin_memcpy(ret_digest, digest, sizeof(digest));
 }
 
 /* True where both are equal, in a time that does not tell where they differ. */

@@ -8,8 +8,8 @@
 #define NOW  1700000000000ULL
 #define TEXT "gx_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
 
-static const struct key_digest digest = { { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
-					    16 } };
+static const struct key_digest digest = { .bytes = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+						     15, 16 } };
 
 static struct key_policy good_policy(void)
 {
