@@ -120,17 +120,9 @@ int packets_resend(const struct packets *packets, const uint8_t *packet, size_t 
 	return r ? r : send_to(packets->ip4, copy, tcp_at + length, &to, sizeof(to));
 }
 
-int packets_probe(const struct packets *packets, const struct probe *probe)
+static int probe_ip4(int fd, const struct probe *probe, const struct tcphdr *tcp)
 {
-	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
-	struct sockaddr_in to = { .sin_family = AF_INET };
-	struct {
-		struct ip6_hdr ip;
-		struct tcphdr tcp;
-	} packet6 = { .ip = { .ip6_flow = htonl(6 << 28),
-			      .ip6_plen = htons(sizeof(packet6.tcp)),
-			      .ip6_nxt = IPPROTO_TCP,
-			      .ip6_hlim = IPDEFTTL } };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = probe->server[3] };
 	struct {
 		struct ip ip;
 		struct tcphdr tcp;
@@ -138,26 +130,44 @@ int packets_probe(const struct packets *packets, const struct probe *probe)
 			     .ip_hl = sizeof(packet.ip) / 4,
 			     .ip_len = htons(sizeof(packet)),
 			     .ip_ttl = IPDEFTTL,
-			     .ip_p = IPPROTO_TCP } };
-	struct tcphdr tcp = { .th_sport = probe->client_port,
-			      .th_dport = probe->server_port,
-			      .th_seq = htonl(probe->seq),
-			      .th_ack = htonl(probe->ack),
-			      .th_off = sizeof(tcp) / 4,
-			      .th_flags = TH_ACK };
+			     .ip_p = IPPROTO_TCP,
+			     .ip_src.s_addr = probe->client[3],
+			     .ip_dst.s_addr = probe->server[3] },
+		     .tcp = *tcp };
 
-	memcpy(&packet6.ip.ip6_src, probe->client, sizeof(probe->client));
-	memcpy(&packet6.ip.ip6_dst, probe->server, sizeof(probe->server));
-	if (IN6_IS_ADDR_V4MAPPED(&packet6.ip.ip6_dst)) {
-		packet.ip.ip_src.s_addr = probe->client[3];
-		packet.ip.ip_dst.s_addr = probe->server[3];
-		packet.tcp = tcp;
-		set_sum(&packet.tcp, sizeof(tcp), pseudo_sum(&packet.ip.ip_src, 8, sizeof(tcp)));
-		to.sin_addr = packet.ip.ip_dst;
-		return send_to(packets->ip4, &packet, sizeof(packet), &to, sizeof(to));
-	}
-	packet6.tcp = tcp;
-	set_sum(&packet6.tcp, sizeof(tcp), pseudo_sum(&packet6.ip.ip6_src, 32, sizeof(tcp)));
-	to6.sin6_addr = packet6.ip.ip6_dst;
-	return send_to(packets->ip6, &packet6, sizeof(packet6), &to6, sizeof(to6));
+	set_sum(&packet.tcp, sizeof(*tcp), pseudo_sum(&packet.ip.ip_src, 8, sizeof(*tcp)));
+	return send_to(fd, &packet, sizeof(packet), &to, sizeof(to));
+}
+
+static int probe_ip6(int fd, const struct probe *probe, const struct tcphdr *tcp)
+{
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6 };
+	struct {
+		struct ip6_hdr ip;
+		struct tcphdr tcp;
+	} packet = { .ip = { .ip6_flow = htonl(6 << 28),
+			     .ip6_plen = htons(sizeof(*tcp)),
+			     .ip6_nxt = IPPROTO_TCP,
+			     .ip6_hlim = IPDEFTTL },
+		     .tcp = *tcp };
+
+	memcpy(&packet.ip.ip6_src, probe->client, sizeof(probe->client));
+	memcpy(&packet.ip.ip6_dst, probe->server, sizeof(probe->server));
+	to.sin6_addr = packet.ip.ip6_dst;
+	set_sum(&packet.tcp, sizeof(*tcp), pseudo_sum(&packet.ip.ip6_src, 32, sizeof(*tcp)));
+	return send_to(fd, &packet, sizeof(packet), &to, sizeof(to));
+}
+
+int packets_probe(const struct packets *packets, const struct probe *probe)
+{
+	const struct tcphdr tcp = { .th_sport = probe->client_port,
+				    .th_dport = probe->server_port,
+				    .th_seq = htonl(probe->seq),
+				    .th_ack = htonl(probe->ack),
+				    .th_off = sizeof(tcp) / 4,
+				    .th_flags = TH_ACK };
+
+	if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)probe->server))
+		return probe_ip4(packets->ip4, probe, &tcp);
+	return probe_ip6(packets->ip6, probe, &tcp);
 }

@@ -210,15 +210,22 @@ static int on_record(void *data, void *bytes, size_t size)
 
 	if (size < sizeof(*record) || record->length > size - sizeof(*record))
 		return 0;
-	if (record->kind == HANDOFF_ANSWER)
+	switch (record->kind) {
+	case HANDOFF_ANSWER:
 		gather(relay, INJECT_ANSWER, record->cookie);
-	else if (record->kind == HANDOFF_PACKET) /* the client repeats what fails here */
+		break;
+	case HANDOFF_PACKET: /* the client repeats what fails here */
 		packets_resend(&relay->packets, (const uint8_t *)(record + 1), record->length,
 			       record->number);
-	else if (record->kind == HANDOFF_PROBE)
-		packets_probe(&relay->packets, (const struct probe *)(record + 1));
-	else
+		break;
+	case HANDOFF_PROBE:
+		if (record->length == sizeof(struct probe))
+			packets_probe(&relay->packets, (const struct probe *)(record + 1));
+		break;
+	default:
 		streams_take(&relay->streams, record, monotonic_us());
+		break;
+	}
 	return ++relay->taken >= ROUND ? -EINTR : 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a packet looks like that is sent again without its FIN, in a network namespace of its own. */
+/* What packets look like that are sent in a client's name, in a network namespace of its own. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/ethernet.h>
@@ -309,16 +309,60 @@ static void a_packet_that_cannot_be_sent_is_told(void **state)
 	assert_true(is_silent());
 }
 
+/* --- probes ------------------------------------------------------------------------------------ */
+
+static void check_probe(bool ip6, const char *client, const char *server, const char *mapped)
+{
+	struct probe probe = { .client_port = htons(1234),
+			       .server_port = htons(PORT),
+			       .seq = 0xfedcba98,
+			       .ack = 0x01234567 };
+	const struct row row = { .ip6 = ip6 };
+	size_t tcp_at = ip6 ? sizeof(struct ip6_hdr) : sizeof(struct ip);
+	const struct tcphdr *tcp = (const struct tcphdr *)(seen + tcp_at);
+	uint8_t addresses[32];
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s%s", mapped, client);
+	assert_int_equal(inet_pton(AF_INET6, text, probe.client), 1);
+	snprintf(text, sizeof(text), "%s%s", mapped, server);
+	assert_int_equal(inet_pton(AF_INET6, text, probe.server), 1);
+	assert_int_equal(packets_probe(&packets, &probe), 0);
+
+	assert_int_equal(receive(), tcp_at + sizeof(*tcp));
+	expect_checksum(&row, tcp_at, tcp_at + sizeof(*tcp));
+	assert_int_equal(inet_pton(ip6 ? AF_INET6 : AF_INET, client, addresses), 1);
+	assert_int_equal(inet_pton(ip6 ? AF_INET6 : AF_INET, server, addresses + (ip6 ? 16 : 4)),
+			 1);
+	assert_memory_equal(seen + (ip6 ? offsetof(struct ip6_hdr, ip6_src)
+					: offsetof(struct ip, ip_src)),
+			    addresses, ip6 ? 32 : 8);
+	assert_int_equal(tcp->th_sport, probe.client_port);
+	assert_int_equal(tcp->th_dport, probe.server_port);
+	assert_int_equal(ntohl(tcp->th_seq), probe.seq);
+	assert_int_equal(ntohl(tcp->th_ack), probe.ack);
+	assert_int_equal(tcp->th_flags, TH_ACK);
+	assert_true(is_silent());
+}
+
+static void a_probe_is_an_empty_segment_of_the_clients(void **state)
+{
+	(void)state;
+	check_probe(false, "192.0.2.200", "127.0.0.1", "::ffff:");
+	check_probe(true, "2001:db8::c8", "::1", "");
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_SIZE(rows) + 3] = {
+	struct CMUnitTest tests[ARRAY_SIZE(rows) + 4] = {
 		cmocka_unit_test(what_is_no_such_packet_is_refused),
 		cmocka_unit_test(a_damaged_packet_is_refused),
 		cmocka_unit_test(a_packet_that_cannot_be_sent_is_told),
+		cmocka_unit_test(a_probe_is_an_empty_segment_of_the_clients),
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		tests[3 + i] = (struct CMUnitTest){ .name = rows[i].name,
+		tests[4 + i] = (struct CMUnitTest){ .name = rows[i].name,
 						    .test_func = check_row,
 						    .initial_state = (void *)&rows[i] };
 	cmocka_set_message_output(CM_OUTPUT_TAP);
