@@ -16,6 +16,7 @@
 #include "../../user/keys.h"
 #include "http_client.h"
 
+#define START_MS      30000 /* an emulated processor takes its time to verify the programs */
 #define ARGUMENTS_MAX 80
 
 pid_t daemon_pid;
@@ -97,7 +98,7 @@ uint64_t daemon_start(void)
 	while (!answers()) {
 		bool runs = process_runs(daemon_pid);
 
-		if (!runs || monotonic_ms() > start_ms + PATIENCE_MS) {
+		if (!runs || monotonic_ms() > start_ms + START_MS) {
 			if (runs)
 				process_stop(daemon_pid, SIGKILL);
 			daemon_pid = 0;
