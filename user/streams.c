@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What is asked of the kernel, and when. streams_store.c keeps the bytes. */
+#include "streams.h"
+
 #include <search.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <sodium.h>
 
-#include "../bpf/http.h"
-#include "streams.h"
+#include "streams_store.h"
 
 /* Microseconds until the next try of what the kernel could not do yet: doubled up to the second. */
 #define PAUSE_MIN_US 20
@@ -15,178 +16,10 @@
 /* A client that goes on sending gets so many times the quiet that is waited for. */
 #define QUIET_TIMES 50
 
-#define NOT_DUE SIZE_MAX
-
-struct stream {
-	uint64_t cookie;
-	struct stream *next_fresh;
-	bool fresh;
-
-	/* Bytes that were handed up and not yet judged. */
-	uint8_t *bytes;
-	size_t start;
-	size_t length;
-	size_t size;
-	uint32_t received; /* handed up so far */
-	bool up;	   /* the connection was not given back to the fast path */
-
-	/* A head that goes on behind them. */
-	bool in_head;
-	struct http_head head;
-	size_t looked; /* bytes of it that were read */
-	uint64_t head_until_us;
-
-	uint64_t retry_us; /* UINT64_MAX: when the kernel says so */
-	uint64_t pause_us;
-
-	/* The connection is to be ended when nothing has come since. */
-	bool ending;
-	bool forced;
-	uint32_t turns;
-	uint32_t eaten;
-	uint64_t quiet_us;
-	uint64_t end_us;
-	uint64_t end_until_us; /* whatever comes */
-
-	uint64_t due_us; /* the earliest of all these */
-	size_t due_at;	 /* place in the heap */
-};
-
-/* --- what is due: a binary heap --------------------------------------------------------------- */
-
-static void put(struct streams *streams, size_t at, struct stream *stream)
-{
-	streams->due[at] = stream;
-	stream->due_at = at;
-}
-
-static void sift(struct streams *streams, size_t at, struct stream *stream)
-{
-	while (at && streams->due[(at - 1) / 2]->due_us > stream->due_us) {
-		put(streams, at, streams->due[(at - 1) / 2]);
-		at = (at - 1) / 2;
-	}
-	for (;;) {
-		size_t child = 2 * at + 1;
-
-		if (child + 1 < streams->due_count &&
-		    streams->due[child + 1]->due_us < streams->due[child]->due_us)
-			child++;
-		if (child >= streams->due_count || streams->due[child]->due_us >= stream->due_us)
-			break;
-		put(streams, at, streams->due[child]);
-		at = child;
-	}
-	put(streams, at, stream);
-}
-
-static void remove_due(struct streams *streams, struct stream *stream)
-{
-	size_t at = stream->due_at;
-	struct stream *last;
-
-	if (at == NOT_DUE)
-		return;
-	stream->due_at = NOT_DUE;
-	last = streams->due[--streams->due_count];
-	if (last != stream)
-		sift(streams, at, last);
-}
-
-static uint64_t earliest(const struct stream *stream)
-{
-	uint64_t due = stream->up ? stream->retry_us : UINT64_MAX;
-
-	if (stream->in_head && stream->head_until_us < due)
-		due = stream->head_until_us;
-	if (stream->ending && stream->end_us < due)
-		due = stream->end_us;
-	return due;
-}
-
-static void set_due(struct streams *streams, struct stream *stream)
-{
-	remove_due(streams, stream);
-	stream->due_us = earliest(stream);
-	if (stream->due_us != UINT64_MAX)
-		sift(streams, streams->due_count++, stream);
-}
-
-/* --- the store -------------------------------------------------------------------------------- */
-
-static int compare(const void *a, const void *b)
-{
-	const struct stream *one = a, *other = b;
-
-	return one->cookie < other->cookie ? -1 : one->cookie > other->cookie;
-}
-
-static struct stream *find(struct streams *streams, uint64_t cookie)
-{
-	const struct stream wanted = { .cookie = cookie };
-	struct stream *const *found = tfind(&wanted, &streams->tree, compare);
-
-	return found ? *found : NULL;
-}
-
-/* Room in the heap for every stream, so that nothing fails later. */
-static bool has_room(struct streams *streams)
-{
-	size_t size = streams->due_size ? 2 * streams->due_size : 64;
-	struct stream **due;
-
-	if (streams->count < streams->due_size)
-		return true;
-	due = reallocarray(streams->due, size, sizeof(*due));
-	if (!due)
-		return false;
-	streams->due = due;
-	streams->due_size = size;
-	return true;
-}
-
-static struct stream *make(struct streams *streams, uint64_t cookie)
-{
-	struct stream *stream = has_room(streams) ? calloc(1, sizeof(*stream)) : NULL;
-
-	if (!stream)
-		return NULL;
-	stream->cookie = cookie;
-	stream->retry_us = UINT64_MAX;
-	stream->due_at = NOT_DUE;
-	if (!tsearch(stream, &streams->tree, compare)) {
-		free(stream);
-		return NULL;
-	}
-	streams->count++;
-	return stream;
-}
-
-/* Heads hold secrets. */
-static void drop_bytes(struct streams *streams, struct stream *stream)
-{
-	if (stream->bytes)
-		sodium_memzero(stream->bytes, stream->size);
-	free(stream->bytes);
-	streams->bytes -= stream->size;
-	stream->bytes = NULL;
-	stream->start = stream->length = stream->size = 0;
-	stream->in_head = false;
-}
-
-static void destroy(struct streams *streams, struct stream *stream)
-{
-	drop_bytes(streams, stream);
-	remove_due(streams, stream);
-	tdelete(stream, &streams->tree, compare);
-	streams->count--;
-	free(stream);
-}
-
 /* Nothing is left to do for it. */
 static void forget(struct streams *streams, struct stream *stream)
 {
-	drop_bytes(streams, stream);
+	stream_drop_bytes(streams, stream);
 	stream->up = false;
 	stream->ending = false;
 }
@@ -194,33 +27,6 @@ static void forget(struct streams *streams, struct stream *stream)
 static bool is_idle(const struct stream *stream)
 {
 	return !stream->up && !stream->ending && !stream->fresh;
-}
-
-/* Make room for `more` bytes behind those that are kept. */
-static bool reserve(struct streams *streams, struct stream *stream, size_t more)
-{
-	size_t size = stream->size ? stream->size : 1024;
-	uint8_t *bytes;
-
-	if (stream->start + stream->length + more <= stream->size)
-		return true;
-	while (size < stream->length + more)
-		size *= 2;
-	if (size > stream->size && streams->bytes + size - stream->size > STREAM_BYTES_MAX)
-		return false;
-	bytes = malloc(size);
-	if (!bytes)
-		return false;
-	if (stream->bytes) {
-		memcpy(bytes, stream->bytes + stream->start, stream->length);
-		sodium_memzero(stream->bytes, stream->size);
-		free(stream->bytes);
-	}
-	streams->bytes += size - stream->size;
-	stream->bytes = bytes;
-	stream->size = size;
-	stream->start = 0;
-	return true;
 }
 
 /* --- asking the kernel ------------------------------------------------------------------------- */
@@ -258,7 +64,7 @@ static void end_when_quiet(struct stream *stream, uint64_t quiet_us, uint64_t no
 /* End the connection whatever it is at. What is kept of it will never be judged. */
 static void end_now(struct streams *streams, struct stream *stream, uint64_t now_us)
 {
-	drop_bytes(streams, stream);
+	stream_drop_bytes(streams, stream);
 	stream->up = false;
 	end_when_quiet(stream, 0, now_us);
 	stream->forced = true;
@@ -323,7 +129,7 @@ static void take(struct streams *streams, struct stream *stream, size_t length)
 	stream->length -= length;
 	stream->pause_us = 0;
 	if (!stream->length)
-		drop_bytes(streams, stream);
+		stream_drop_bytes(streams, stream);
 }
 
 /* Ask for as many bytes as there are, then for as many as can be judged at once. */
@@ -408,7 +214,8 @@ static void add_bytes(struct streams *streams, struct stream *stream, const stru
 		return;
 	if (!record->number && !stream->up) /* it was given back meanwhile */
 		stream->received = 0;
-	if (record->number != stream->received || !reserve(streams, stream, record->length)) {
+	if (record->number != stream->received ||
+	    !stream_reserve(streams, stream, record->length)) {
 		end_now(streams, stream, now_us);
 		return;
 	}
@@ -431,10 +238,10 @@ static void add_end(struct stream *stream, const struct handoff *record, uint64_
 
 void streams_take(struct streams *streams, const struct handoff *record, uint64_t now_us)
 {
-	struct stream *stream = find(streams, record->cookie);
+	struct stream *stream = stream_find(streams, record->cookie);
 
 	if (!stream && record->kind != HANDOFF_TURN)
-		stream = make(streams, record->cookie);
+		stream = stream_make(streams, record->cookie);
 	if (!stream)
 		return;
 	if (record->kind == HANDOFF_BYTES)
@@ -452,20 +259,20 @@ void streams_take(struct streams *streams, const struct handoff *record, uint64_
 
 void streams_end_unknown(struct streams *streams, uint64_t cookie, uint64_t now_us)
 {
-	struct stream *stream = find(streams, cookie) ? NULL : make(streams, cookie);
+	struct stream *stream = stream_find(streams, cookie) ? NULL : stream_make(streams, cookie);
 
 	if (!stream)
 		return;
 	end_now(streams, stream, now_us);
-	set_due(streams, stream);
+	stream_set_due(streams, stream);
 }
 
 static void settle(struct streams *streams, struct stream *stream)
 {
 	if (is_idle(stream))
-		destroy(streams, stream);
+		stream_destroy(streams, stream);
 	else
-		set_due(streams, stream);
+		stream_set_due(streams, stream);
 }
 
 static void run_due(struct streams *streams, struct stream *stream, uint64_t now_us)
@@ -521,7 +328,7 @@ void streams_init(struct streams *ret_streams, streams_inject *inject, void *dat
 void streams_clear(struct streams *streams)
 {
 	while (streams->tree)
-		destroy(streams, *(struct stream **)streams->tree);
+		stream_destroy(streams, *(struct stream **)streams->tree);
 	free(streams->due);
 	streams->due = NULL;
 	streams->due_size = streams->due_count = 0;
