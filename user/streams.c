@@ -207,6 +207,27 @@ static bool is_lost(const struct stream *stream)
 	return stream->ending && stream->forced;
 }
 
+/*
+ * Make room for `more` bytes. Where all take too much, the one that keeps the most is ended for it,
+ * as long as that is more than this one would have: those that hoard are not to keep others out.
+ * That is room enough, and this one is not ended for itself. Where nobody keeps more, it is to be
+ * ended: returns false.
+ */
+static bool make_room(struct streams *streams, struct stream *stream, size_t more, uint64_t now_us)
+{
+	size_t size = stream_room_for(stream, more);
+	struct stream *largest;
+
+	if (!stream_may_have(streams, stream, size)) {
+		largest = stream_largest(streams, size);
+		if (!largest)
+			return false;
+		end_now(streams, largest, now_us);
+		stream_set_due(streams, largest);
+	}
+	return stream_reserve(streams, stream, more);
+}
+
 static void add_bytes(struct streams *streams, struct stream *stream, const struct handoff *record,
 		      uint64_t now_us)
 {
@@ -215,7 +236,7 @@ static void add_bytes(struct streams *streams, struct stream *stream, const stru
 	if (!record->number && !stream->up) /* it was given back meanwhile */
 		stream->received = 0;
 	if (record->number != stream->received ||
-	    !stream_reserve(streams, stream, record->length)) {
+	    !make_room(streams, stream, record->length, now_us)) {
 		end_now(streams, stream, now_us);
 		return;
 	}
@@ -323,6 +344,8 @@ bool streams_are_settled(const struct streams *streams)
 void streams_init(struct streams *ret_streams, streams_inject *inject, void *data)
 {
 	*ret_streams = (struct streams){ .inject = inject, .data = data };
+	for (size_t rank = 0; rank < STREAM_ROOM_SIZES; rank++)
+		TAILQ_INIT(&ret_streams->rooms[rank]);
 }
 
 void streams_clear(struct streams *streams)

@@ -15,13 +15,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "../bpf/abi.h"
 
 /* Milliseconds that a head may take from its first byte to its last. */
 #define STREAM_HEAD_MS 10000
-/* Bytes kept of all connections; the one that would need more is ended. */
+/* Bytes kept of all connections; where one needs more, the one that keeps the most is ended. */
 #define STREAM_BYTES_MAX (64UL * 1024 * 1024)
+
+/* Bytes of a connection take room of a power of 2: STREAM_ROOM_MIN, and so many sizes up. */
+#define STREAM_ROOM_MIN	  1024
+#define STREAM_ROOM_SIZES 17
+_Static_assert((unsigned long)STREAM_ROOM_MIN << (STREAM_ROOM_SIZES - 1) == STREAM_BYTES_MAX,
+	       "one connection may take all");
 
 /*
  * Send a datagram to the kernel and learn what became of it.
@@ -43,6 +50,8 @@ struct streams {
 	struct stream *fresh; /* list of those that records came for */
 	size_t count;
 	size_t bytes; /* room taken by what is kept */
+	/* Those that keep bytes, by the size of their room; the first has had it the longest. */
+	TAILQ_HEAD(, stream) rooms[STREAM_ROOM_SIZES];
 	streams_inject *inject;
 	void *data;
 };

@@ -69,6 +69,76 @@ void stream_set_due(struct streams *streams, struct stream *stream)
 		sift(streams, streams->due_count++, stream);
 }
 
+/* --- room ------------------------------------------------------------------------------------- */
+
+static size_t rank_of(size_t size)
+{
+	return __builtin_ctzl(size / STREAM_ROOM_MIN);
+}
+
+/* Wipe and free the room. Heads hold secrets. */
+static void leave_room(struct streams *streams, struct stream *stream)
+{
+	if (!stream->bytes)
+		return;
+	sodium_memzero(stream->bytes, stream->size);
+	free(stream->bytes);
+	streams->bytes -= stream->size;
+	TAILQ_REMOVE(&streams->rooms[rank_of(stream->size)], stream, roommates);
+}
+
+void stream_drop_bytes(struct streams *streams, struct stream *stream)
+{
+	leave_room(streams, stream);
+	stream->bytes = NULL;
+	stream->start = stream->length = stream->size = 0;
+	stream->in_head = false;
+}
+
+size_t stream_room_for(const struct stream *stream, size_t more)
+{
+	size_t size = stream->size ? stream->size : STREAM_ROOM_MIN;
+
+	while (size < stream->length + more)
+		size *= 2;
+	return size;
+}
+
+bool stream_may_have(const struct streams *streams, const struct stream *stream, size_t size)
+{
+	return streams->bytes - stream->size + size <= STREAM_BYTES_MAX;
+}
+
+struct stream *stream_largest(const struct streams *streams, size_t size)
+{
+	struct stream *largest = NULL;
+
+	for (size_t rank = STREAM_ROOM_SIZES; !largest && rank > 0; rank--)
+		largest = TAILQ_FIRST(&streams->rooms[rank - 1]);
+	return largest && largest->size > size ? largest : NULL;
+}
+
+bool stream_reserve(struct streams *streams, struct stream *stream, size_t more)
+{
+	size_t size = stream_room_for(stream, more);
+	uint8_t *bytes;
+
+	if (stream->start + stream->length + more <= stream->size)
+		return true;
+	bytes = malloc(size);
+	if (!bytes)
+		return false;
+	if (stream->length)
+		memcpy(bytes, stream->bytes + stream->start, stream->length);
+	leave_room(streams, stream);
+	streams->bytes += size;
+	stream->bytes = bytes;
+	stream->size = size;
+	stream->start = 0;
+	TAILQ_INSERT_TAIL(&streams->rooms[rank_of(size)], stream, roommates);
+	return true;
+}
+
 /* --- the store -------------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)
@@ -119,18 +189,6 @@ struct stream *stream_make(struct streams *streams, uint64_t cookie)
 	return stream;
 }
 
-/* Heads hold secrets. */
-void stream_drop_bytes(struct streams *streams, struct stream *stream)
-{
-	if (stream->bytes)
-		sodium_memzero(stream->bytes, stream->size);
-	free(stream->bytes);
-	streams->bytes -= stream->size;
-	stream->bytes = NULL;
-	stream->start = stream->length = stream->size = 0;
-	stream->in_head = false;
-}
-
 void stream_destroy(struct streams *streams, struct stream *stream)
 {
 	stream_drop_bytes(streams, stream);
@@ -138,31 +196,4 @@ void stream_destroy(struct streams *streams, struct stream *stream)
 	tdelete(stream, &streams->tree, compare);
 	streams->count--;
 	free(stream);
-}
-
-/* Make room for `more` bytes behind those that are kept. */
-bool stream_reserve(struct streams *streams, struct stream *stream, size_t more)
-{
-	size_t size = stream->size ? stream->size : 1024;
-	uint8_t *bytes;
-
-	if (stream->start + stream->length + more <= stream->size)
-		return true;
-	while (size < stream->length + more)
-		size *= 2;
-	if (size > stream->size && streams->bytes + size - stream->size > STREAM_BYTES_MAX)
-		return false;
-	bytes = malloc(size);
-	if (!bytes)
-		return false;
-	if (stream->bytes) {
-		memcpy(bytes, stream->bytes + stream->start, stream->length);
-		sodium_memzero(stream->bytes, stream->size);
-		free(stream->bytes);
-	}
-	streams->bytes += size - stream->size;
-	stream->bytes = bytes;
-	stream->size = size;
-	stream->start = 0;
-	return true;
 }

@@ -18,7 +18,8 @@ struct stream {
 	uint8_t *bytes;
 	size_t start;
 	size_t length;
-	size_t size;
+	size_t size; /* of their room; 0: none */
+	TAILQ_ENTRY(stream) roommates;
 	uint32_t received; /* handed up so far */
 	bool up;	   /* the connection was not given back to the fast path */
 
@@ -55,8 +56,21 @@ void stream_destroy(struct streams *streams, struct stream *stream);
 /* Put it where it belongs among those that are due, when any of its times has changed. */
 void stream_set_due(struct streams *streams, struct stream *stream);
 
+/* The size of the room that a stream needs for `more` bytes behind those that are kept. */
+size_t stream_room_for(const struct stream *stream, size_t more);
+
+/* Whether STREAM_BYTES_MAX allows for a room of that size in the place of the stream's. */
+bool stream_may_have(const struct streams *streams, const struct stream *stream, size_t size);
+
 /*
- * Make room for `more` bytes behind those that are kept. Returns false where there is none.
+ * Of those whose room is larger than size, one of the largest: the one that has had it the longest.
+ * Returns NULL where there is none.
+ */
+struct stream *stream_largest(const struct streams *streams, size_t size);
+
+/*
+ * Make room for `more` bytes behind those that are kept, whatever the others have. Returns false where
+ * there is no memory.
  */
 bool stream_reserve(struct streams *streams, struct stream *stream, size_t more);
 

@@ -274,9 +274,11 @@ static void hoarders(void **state)
 	       HOARDERS, sent / 1024, (unsigned long long)after.rss_kib,
 	       (unsigned long long)before.rss_kib);
 	assert_true(after.rss_kib < before.rss_kib + STORE_MAX_KIB + STORE_MORE_KIB);
-	if (!applications[NGINX].missing)
+	if (!applications[NGINX].missing) {
 		assert_int_equal(client_get(client_open(applications[NGINX].port), "/", key.text),
 				 200);
+		assert_int_equal(ask_in_pieces(applications[NGINX].port, key.text), 200);
+	}
 	for (int i = 0; i < HOARDERS; i++)
 		client_abort(clients[i]);
 	stand_in_leave();
@@ -287,7 +289,9 @@ static void hoarders(void **state)
 static const struct promise promises[] = {
 	{ "heads a byte a second cost little, delay nobody, and are closed after their time",
 	  slow_heads, ONCE },
-	{ "requests without end to an application that does not answer: what is kept is bounded",
+	{ "requests without end to an application that does not answer: what is kept is bounded, "
+	  "and "
+	  "others are kept, too",
 	  hoarders, ONCE },
 };
 

@@ -28,6 +28,7 @@ static struct kernel {
 	struct answer says[SAYS]; /* to the next questions */
 	struct answer otherwise;  /* where none is given */
 	size_t asked;		  /* questions so far */
+	uint64_t cookies[SAYS];	  /* of whom the first were */
 	char log[65536 + 256];
 	size_t used;
 } kernel;
@@ -53,6 +54,8 @@ static int answer(void *data, const struct injection *injection, const void *byt
 	bool given = kernel.asked < SAYS && kernel.says[kernel.asked].given;
 	struct answer says = given ? kernel.says[kernel.asked] : kernel.otherwise;
 
+	if (kernel.asked < SAYS)
+		kernel.cookies[kernel.asked] = injection->cookie;
 	kernel.asked++;
 	assert_ptr_equal(data, &kernel);
 	assert_int_equal(bytes != NULL, injection->kind == INJECT_BYTES);
@@ -422,42 +425,111 @@ static void test_large(void **state)
 /* Fill a connection's room, a power of 2, to its last byte. */
 static void fill(uint64_t cookie, const char *bytes, size_t room)
 {
-	for (size_t at = 0; at < room; at += 32768)
-		hand(cookie, at, bytes, 32768, 0);
+	size_t piece = room < 32768 ? room : 32768;
+
+	for (size_t at = 0; at < room; at += piece)
+		hand(cookie, at, bytes, piece, 0);
 	streams_run(&streams, 0);
 }
 
-static void test_total(void **state)
+/* What the kernel is asked when a record of one byte comes, while it would have all else wait. */
+static void hand_one(uint64_t cookie, uint32_t number, uint64_t now_us)
 {
-	enum { ROOM = 4 * 1024 * 1024, FULL = STREAM_BYTES_MAX / ROOM };
-	char *bytes = calloc(1, 32768);
+	forget_questions();
+	kernel.otherwise = (struct answer){ WAIT };
+	hand(cookie, number, "a", 1, now_us);
+	streams_run(&streams, now_us);
+}
+
+/* Fill all that there is, in rooms of that size, from cookie 1 on. Returns how many that takes. */
+static uint64_t fill_all(size_t room)
+{
+	uint64_t full = STREAM_BYTES_MAX / room;
+	char *bytes = calloc(1, room < 32768 ? room : 32768);
+
+	assert_non_null(bytes);
+	kernel.otherwise = (struct answer){ WAIT };
+	for (uint64_t cookie = 1; cookie <= full; cookie++)
+		fill(cookie, bytes, room);
+	free(bytes);
+	assert_int_equal(streams.bytes, STREAM_BYTES_MAX);
+	assert_int_equal(streams.count, full);
+	return full;
+}
+
+/* Those who keep the most make room, the one that has kept it the longest first. */
+static void test_newcomers(void **state)
+{
+	enum { ROOM = 4 * 1024 * 1024 };
+	uint64_t full = fill_all(ROOM);
+
+	(void)state;
+	hand_one(full + 1, 0, 1);
+	assert_string_equal(kernel.log, "bytes 1: a; end 0 eaten 0 forced");
+	assert_int_equal(kernel.cookies[0], full + 1);
+	assert_int_equal(kernel.cookies[1], 1);
+	assert_int_equal(streams.bytes, STREAM_BYTES_MAX - ROOM + STREAM_ROOM_MIN);
+
+	/* There is room for more, for as many as fit into what that one had. */
+	for (uint64_t i = 2; i <= ROOM / STREAM_ROOM_MIN; i++) {
+		hand_one(full + i, 0, 1);
+		assert_string_equal(kernel.log, "bytes 1: a");
+	}
+	assert_int_equal(streams.bytes, STREAM_BYTES_MAX);
+	hand_one(full + ROOM, 0, 1);
+	assert_string_equal(kernel.log, "bytes 1: a; end 0 eaten 0 forced");
+	assert_int_equal(kernel.cookies[1], 2);
+
+	/* What comes behind what was dropped is not kept. */
+	hand_one(1, ROOM, 2);
+	assert_string_equal(kernel.log, "");
+}
+
+/* One that would keep more than any other is ended itself, and so is one that would keep as much. */
+static void test_greedy(void **state)
+{
+	enum { ROOM = 4 * 1024 * 1024 };
+	uint64_t full = fill_all(ROOM);
+
+	(void)state;
+	hand_one(3, ROOM, 1);
+	assert_string_equal(kernel.log, "end 0 eaten 0 forced");
+	assert_int_equal(kernel.cookies[0], 3);
+	assert_int_equal(streams.bytes, STREAM_BYTES_MAX - ROOM);
+	hand_one(full + 1, 0, 1);
+	assert_string_equal(kernel.log, "bytes 1: a");
+}
+
+static void test_equals(void **state)
+{
+	uint64_t full = fill_all(STREAM_ROOM_MIN);
+
+	(void)state;
+	hand_one(full + 1, 0, 1);
+	assert_string_equal(kernel.log, "end 0 eaten 0 forced");
+	assert_int_equal(kernel.cookies[0], full + 1);
+	assert_int_equal(streams.bytes, STREAM_BYTES_MAX);
+}
+
+/* One that grows while all is taken takes from those above it, up to where nobody is. */
+static void test_climber(void **state)
+{
+	enum { ROOM = 32 * 1024 * 1024, CHUNK = 32768 };
+	uint64_t climber = fill_all(ROOM) + 1;
+	char *bytes = calloc(1, CHUNK);
+	size_t at = 0;
 
 	(void)state;
 	assert_non_null(bytes);
-	kernel.otherwise = (struct answer){ WAIT };
-	for (uint64_t cookie = 1; cookie <= FULL; cookie++)
-		fill(cookie, bytes, ROOM);
+	for (; at < ROOM; at += CHUNK) {
+		hand(climber, at, bytes, CHUNK, 1);
+		assert_true(streams.bytes <= STREAM_BYTES_MAX);
+	}
 	assert_int_equal(streams.bytes, STREAM_BYTES_MAX);
-	assert_int_equal(streams.count, FULL);
-
-	/* Another one, and one of them that needs more, are ended; the others are not. */
-	forget_questions();
-	kernel.otherwise = (struct answer){ WAIT };
-	hand(FULL + 1, 0, "a", 1, 0);
-	streams_run(&streams, 0);
-	assert_string_equal(kernel.log, "end 0 eaten 0 forced");
-	forget_questions();
-	kernel.otherwise = (struct answer){ WAIT };
-	hand(1, ROOM, "a", 1, 1);
-	streams_run(&streams, 1);
-	assert_string_equal(kernel.log, "end 0 eaten 0 forced");
-	assert_int_equal(streams.bytes, STREAM_BYTES_MAX - ROOM);
-
-	/* Which makes room. */
-	forget_questions();
-	hand(FULL + 2, 0, "a", 1, 2);
-	streams_run(&streams, 2);
-	assert_string_equal(kernel.log, "bytes 1: a; release 1");
+	hand_one(climber, at, 1);
+	assert_int_equal(streams.bytes, ROOM);
+	assert_int_equal(kernel.asked, 2);
+	assert_int_equal(kernel.cookies[0] + kernel.cookies[1], climber + 1);
 	free(bytes);
 }
 
@@ -605,7 +677,11 @@ int main(void)
 		STORY("a turn of a connection without bytes is nothing", unknown_turn),
 		ROW("pauses grow to a second and no longer", test_pause_grows_to_a_second),
 		ROW("more than a datagram holds goes in several", test_large),
-		ROW("what is kept in total has a limit; who would need more is ended", test_total),
+		ROW("where all is taken, who keeps the most makes room for a newcomer",
+		    test_newcomers),
+		ROW("one that would keep more than any other is ended itself", test_greedy),
+		ROW("so is a newcomer where nobody keeps more than it would", test_equals),
+		ROW("one that grows takes from those above it, and never itself", test_climber),
 		ROW("a connection that is never quiet is ended by force at last", test_never_quiet),
 		ROW("a connection of a former relay is ended, one that is known is not",
 		    test_end_unknown),
