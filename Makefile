@@ -186,7 +186,7 @@ fuzz: $(FUZZERS) build/fuzz/rows ## fuzz for FUZZ_SECONDS=60 each; FUZZ="head ch
 	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 
 fuzz-gate: ## fuzz the gate for FUZZ_SECONDS=60, as root; FUZZ_OPTIONS="--seed HEX", "--replay FILE"
-fuzz-gate: build/test/tests/net/test_fuzz_gate build/test/sluiced build/test/tests/net/app_lenient
+fuzz-gate: build/test/tests/net/test_fuzz_gate build/test/sluiced $(NET_TOOLS)
 	$(Q)build/test/tests/net/test_fuzz_gate --seconds $(FUZZ_SECONDS) $(FUZZ_OPTIONS)
 
 TESTS := $(UNIT_TESTS) build/test/tests/parity/parity $(NET_TESTS) $(CLI_TESTS) $(FUZZERS) build/fuzz/rows
