@@ -64,7 +64,7 @@ struct conn {
 	/* From the client. */
 	__u64 handed;	/* see HANDED_UP */
 	__u32 judged;	/* of those that were handed up */
-	__u32 turns;	/* requests judged so far */
+	__u32 turns;	/* requests admitted or refused so far */
 	__u32 eaten;	/* bytes of which none was passed */
 	__u32 begun;	/* `handed`, when what the relay had was the begin of a head */
 	__u8 ingress;	/* enum ingress */

@@ -77,16 +77,28 @@ static __always_inline bool is_part(const struct judgement *judged)
 
 /* --- refusals -------------------------------------------------------------------------------- */
 
-/* Note what is owed to the client. */
+/* Count a request that its key's limits refuse, in the key's total. */
+static __always_inline void count_limited(const struct judgement *judged)
+{
+	struct key_usage *used = bpf_map_lookup_elem(&usage, &judged->conn->grant.slot);
+
+	if (used)
+		limit_count_refused(used);
+}
+
+/* Note what is owed to the client. With that a request is refused for good, and counted. */
 static __always_inline void owe(struct judgement *judged, enum reply_connection connection)
 {
 	const struct decision *decision = &judged->decision;
 	struct owed *owed = &judged->conn->owed;
 
+	judged->conn->turns++;
 	owed->reply = decision->reply * REPLY_CONNECTIONS + connection;
 	owed->head_only = judged->conn->head.is_head_method;
 	owed->reset_minute = decision->reset_ms / LIMIT_MINUTE_MS;
 	count(COUNTER_REFUSED_NO_KEY + (decision->reply - REPLY_NO_KEY));
+	if (decision->reply == REPLY_RATE_LIMITED)
+		count_limited(judged);
 }
 
 /*
@@ -197,6 +209,7 @@ static __noinline enum step admit(struct judgement *judged)
 
 	if (write_identity(judged->skb, conn))
 		return end(judged);
+	conn->turns++;
 	conn->ingress = judged->extent == SCAN_MORE ? INGRESS_BODY : behind(conn);
 	conn->remaining = judged->decision.remaining;
 	conn->reset_ms = judged->decision.reset_ms;
@@ -241,7 +254,6 @@ static __noinline enum step judge_request(struct judgement *judged)
 		return refuse_as_bad(judged);
 	if (is_part(judged))
 		return STEP_PART;
-	conn->turns++;
 	if (has_key && judge_key(judged))
 		return admit(judged);
 	return decision->busy ? end(judged) : refuse(judged);

@@ -130,7 +130,7 @@ static long limit_try(__u32 index, void *context)
  * now_ms		milliseconds since the epoch
  * ret_state		the windows after it; not set where LIMIT_BUSY is returned
  *
- * Also counts the key's totals, and notes when it was last used.
+ * Also counts what the key was admitted in total, and notes when it was last used.
  */
 core_function enum limit_result limit_take(struct key_usage *usage, __u32 per_minute, __u32 per_day,
 					   __u64 now_ms, struct limit_state *ret_state)
@@ -149,11 +149,18 @@ core_function enum limit_result limit_take(struct key_usage *usage, __u32 per_mi
 	if (attempt.result == LIMIT_TAKEN) {
 		core_add(&usage->admitted, 1);
 		core_store(usage->last_used_ms, now_ms);
-	} else {
-		core_add(&usage->refused, 1);
 	}
 	limit_describe(&attempt.windows, attempt.per_minute, attempt.per_day, ret_state);
 	return attempt.result;
+}
+
+/*
+ * Count a request that is answered that a limit is used up. Not limit_take()'s to do: one that cannot
+ * be answered yet is judged again later, and would be counted each time.
+ */
+core_inline void limit_count_refused(struct key_usage *usage)
+{
+	core_add(&usage->refused, 1);
 }
 
 #endif

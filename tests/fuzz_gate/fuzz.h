@@ -77,18 +77,6 @@ struct executed ledger_close(enum server server, uint16_t port, unsigned int pat
 /* Requests executed by all servers so far. */
 uint64_t ledger_total(void);
 
-/* --- usage.c: what the gate counted --------------------------------------------------------------- */
-
-/* Open the gate's maps, behind daemon_start(). */
-void usage_open(void);
-void usage_close(void);
-
-/* Where a key's usage lies; fails the test where there is no such key. */
-uint32_t usage_slot(const struct key *key);
-
-/* Requests the gate admitted for it so far. */
-uint64_t usage_admitted(uint32_t slot);
-
 /* --- judge.c: the promises ------------------------------------------------------------------------- */
 
 struct verdict {

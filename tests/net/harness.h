@@ -204,4 +204,17 @@ int64_t status_number(const char *place);
 /* A key of the right shape that was never issued. */
 const char *unknown_key(void);
 
+/* --- usage.c: what the gate counted ------------------------------------------------------------- */
+
+/* Open the gate's maps, behind daemon_start(). */
+void usage_open(void);
+void usage_close(void);
+
+/* Where a key's usage lies; fails the test where there is no such key. */
+uint32_t usage_slot(const struct key *key);
+
+/* Requests the gate admitted for it so far; those that its limits refused. */
+uint64_t usage_admitted(uint32_t slot);
+uint64_t usage_refused(uint32_t slot);
+
 #endif

@@ -137,6 +137,46 @@ static void flood(void **state)
 	expect_seen(application, "/flood", 0);
 }
 
+/*
+ * Requests of a used-up key, all sent before an answer is read. A refusal that there is no room for
+ * waits, and is judged again; it counts once all the same.
+ */
+static void unread_limits(void **state)
+{
+	enum { REQUESTS = 200 };
+	const struct application *application = *state;
+	struct key key = key_limited(1, 1);
+	struct response response;
+	int roomy = 128 * 1024;
+	struct client *client;
+	uint32_t slot;
+
+	set_send_buffers(SMALLEST_SIZES);
+	client = open_narrow(application->port);
+	setsockopt(client->fd, SOL_SOCKET, SO_SNDBUF, &roomy, sizeof(roomy));
+	need_window_ms(PATIENCE_MS);
+	assert_int_equal(client_get(client, "/", key.text), 200);
+	for (int i = 0; i < REQUESTS; i++)
+		client_printf(client,
+			      "GET /limit HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n",
+			      key.text);
+	for (int i = 0; i < 50; i++)
+		breathe();
+	for (int i = 0; i < REQUESTS; i++) {
+		int error = client_read(client, false, &response);
+
+		if (error)
+			fail_msg("answer %d: %s", i, strerror(-error));
+		expect_refusal(&response, 429, NULL);
+	}
+	usage_open();
+	slot = usage_slot(&key);
+	assert_int_equal(usage_admitted(slot), 1);
+	assert_int_equal(usage_refused(slot), REQUESTS);
+	usage_close();
+	expect_seen(application, "/limit", 0);
+}
+
 /* A client that goes away in the middle of an answer takes nothing with it. */
 static void gone_away(void **state)
 {
@@ -165,6 +205,8 @@ static const struct promise promises[] = {
 	  EACH_APPLICATION },
 	{ "refusals that are read late are whole", unread_refusals, EACH_APPLICATION },
 	{ "a flood of requests whose answers are not read: refused, whole", flood,
+	  EACH_APPLICATION },
+	{ "refusals by a limit that are read late are counted once each", unread_limits,
 	  EACH_APPLICATION },
 	{ "a client that goes away in an answer harms no other", gone_away, EACH_APPLICATION },
 };

@@ -115,7 +115,12 @@ int parity_token(struct __sk_buff *skb)
 SEC("tc")
 int parity_limit(struct __sk_buff *skb)
 {
-	return limit_take(&usage, policy.per_minute, policy.per_day, now_ms, &state);
+	enum limit_result result =
+		limit_take(&usage, policy.per_minute, policy.per_day, now_ms, &state);
+
+	if (result == LIMIT_USED_UP)
+		limit_count_refused(&usage);
+	return result;
 }
 
 /* A key, from its record to the verdict. */

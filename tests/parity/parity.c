@@ -111,6 +111,8 @@ static void requests_are_counted_alike(void **state)
 
 		now_ms = next_instant(&mutator, now_ms);
 		result = limit_take(&usage, per_minute, per_day, now_ms, &found);
+		if (result == LIMIT_USED_UP)
+			limit_count_refused(&usage);
 		inside->policy.per_minute = per_minute;
 		inside->policy.per_day = per_day;
 		inside->now_ms = now_ms;

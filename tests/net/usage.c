@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What the gate counted, read from its pinned maps. */
-#include "fuzz.h"
+#include "harness.h"
 
 #include <bpf/bpf.h>
 #include <string.h>
@@ -65,4 +65,9 @@ uint32_t usage_slot(const struct key *key)
 uint64_t usage_admitted(uint32_t slot)
 {
 	return __atomic_load_n(&usage[slot].admitted, __ATOMIC_SEQ_CST);
+}
+
+uint64_t usage_refused(uint32_t slot)
+{
+	return __atomic_load_n(&usage[slot].refused, __ATOMIC_SEQ_CST);
 }
