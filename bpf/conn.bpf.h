@@ -71,7 +71,7 @@ struct conn {
 	__u8 held;	/* times the client's FIN was kept back */
 	__u8 gap;	/* so were bytes of it */
 	__u8 delayed;	/* times an injection waited for the application to read */
-	__u32 next_seq; /* TCP sequence number of the next byte that is new */
+	__u32 next_seq; /* TCP sequence number of the next byte to be judged */
 	struct body body;
 
 	/* To the client. */

@@ -65,8 +65,10 @@ static long cut_some(__u32 index, struct cutting *cutting)
  * A client that sends again may join what came before with what is new, in one segment. TCP queues
  * that as it is, and skips what was read when the application reads; a verdict program gets all of it,
  * and would have a request executed twice. Cut off what came before. Returns false where that fails.
+ *
+ * ret_next	sequence number behind the buffer, or where more was judged already, behind that
  */
-static __noinline bool cut_repeated(struct __sk_buff *skb, struct conn *conn)
+static __noinline bool cut_repeated(struct __sk_buff *skb, const struct conn *conn, __u32 *ret_next)
 {
 	const struct tcp_skb_cb *control = (void *)((struct sk_buff *)skb)->cb;
 	struct cutting cutting = { .skb = skb };
@@ -77,7 +79,7 @@ static __noinline bool cut_repeated(struct __sk_buff *skb, struct conn *conn)
 		return false;
 	repeated = conn->next_seq - seq;
 	if ((__s32)(seq + length - conn->next_seq) > 0)
-		conn->next_seq = seq + length;
+		*ret_next = seq + length;
 	if (repeated <= 0)
 		return true;
 	cutting.left = (__u32)repeated < length ? repeated : length;
@@ -200,7 +202,7 @@ static __noinline void provoke(struct judgement *judged)
 	to->probe.client_port = sk->skc_dport;
 	to->probe.server_port = bpf_htons(sk->skc_num);
 	/* Before the first byte: whether or not the rest was acknowledged, this is old. */
-	to->probe.seq = judged->conn->next_seq - judged->skb->len - 1;
+	to->probe.seq = judged->conn->next_seq - 1;
 	to->probe.ack = judged->tcp->snd_nxt;
 	bpf_ringbuf_submit(to, 0);
 }
@@ -238,44 +240,58 @@ static __noinline int answer_refused(struct judgement *judged)
 	return answer(judged);
 }
 
+/* The bytes are new: what becomes of them. */
+static __always_inline int judge_buffer(struct judgement *judged)
+{
+	__u32 first = 0;
+
+	if (follows(judged, &first))
+		return hand_up(judged, first);
+	if (is_underway(judged->tcp) && !are_eaten(judged->conn))
+		return begin_handing_up(judged);
+	switch (judge(judged)) {
+	case STEP_MORE:
+		provoke(judged);
+		return begin_handing_up(judged);
+	case STEP_PASS:
+		return SK_PASS;
+	case STEP_EAT:
+		return eat_all(judged);
+	case STEP_ANSWER:
+		return answer_refused(judged);
+	case STEP_END:
+		return end_connection(judged);
+	default: /* STEP_WAIT, STEP_PART */
+		return begin_handing_up(judged);
+	}
+}
+
 SEC("sk_skb")
 int sluice_verdict(struct __sk_buff *skb)
 {
 	struct judgement judged = { .skb = skb, .cookie = bpf_get_socket_cookie(skb) };
 	struct bpf_sock *sk = skb->sk;
-	__u32 first = 0;
+	__u32 next;
+	int verdict;
 
 	judged.conn = bpf_map_lookup_elem(&conns, &judged.cookie);
 	judged.tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 	/* Its record is gone: the socket is closing, and nobody will read this. */
 	if (!judged.conn || !judged.tcp)
 		return SK_DROP;
-	if (!cut_repeated(skb, judged.conn)) {
+	next = judged.conn->next_seq;
+	if (!cut_repeated(skb, judged.conn, &next)) {
 		end(&judged);
 		return end_connection(&judged);
 	}
 	/* The end of the client's stream. */
 	if (!skb->len)
 		return SK_PASS;
-	if (follows(&judged, &first))
-		return hand_up(&judged, first);
-	if (is_underway(judged.tcp) && !are_eaten(judged.conn))
-		return begin_handing_up(&judged);
-	switch (judge(&judged)) {
-	case STEP_MORE:
-		provoke(&judged);
-		return begin_handing_up(&judged);
-	case STEP_PASS:
-		return SK_PASS;
-	case STEP_EAT:
-		return eat_all(&judged);
-	case STEP_ANSWER:
-		return answer_refused(&judged);
-	case STEP_END:
-		return end_connection(&judged);
-	default: /* STEP_WAIT, STEP_PART */
-		return begin_handing_up(&judged);
-	}
+	verdict = judge_buffer(&judged);
+	/* Last: the guard takes what is before it for judged, and looks without the socket's lock. */
+	core_barrier();
+	core_store(judged.conn->next_seq, next);
+	return verdict;
 }
 
 /* Attached to the sockhash and copied into every socket; what it calls can be replaced. */

@@ -15,6 +15,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "core.h"
 #include "handoff.bpf.h"
 #include "kernel.bpf.h"
 #include "maps.bpf.h"
@@ -297,12 +298,23 @@ static __always_inline bool is_unasked(struct tcp_sock *tcp)
 	return ((struct sock *)tcp)->sk_receive_queue.qlen;
 }
 
-/* Whether bytes of the connection may still turn into a request, or into an answer of the gate's. */
-static __always_inline bool is_undecided(const struct conn *conn, struct tcp_sock *tcp)
+/*
+ * Whether bytes of the connection before that sequence number may still turn into a request, or into an
+ * answer of the gate's. A verdict may be at work on another processor: what it leaves to be done is
+ * looked for behind what it says last, and what the relay does next likewise.
+ */
+static __always_inline bool is_undecided(const struct conn *conn, __u32 seq)
 {
-	if (conn->answering || ((struct sock *)tcp)->sk_backlog.len)
+	__u64 handed;
+
+	if ((__s32)(seq - core_load(conn->next_seq)) > 0)
 		return true;
-	return conn->handed & HANDED_UP && (__u32)conn->handed != conn->begun;
+	core_barrier();
+	handed = core_load(conn->handed);
+	if (handed & HANDED_UP && (__u32)handed != core_load(conn->begun))
+		return true;
+	core_barrier();
+	return core_load(conn->answering);
 }
 
 /* Whether the rest of the ring buffer is for connections of which nothing was handed up yet. */
@@ -413,7 +425,7 @@ static __always_inline int guard_enrolled(struct __sk_buff *skb, const struct bp
 	if (conn->held >= HELD_MAX)
 		return GUARD_PASS;
 	if (packet.payload ? !send_without_fin(skb, sk, &packet, mark->cookie)
-			   : !is_undecided(conn, tcp))
+			   : !is_undecided(conn, packet.seq))
 		return GUARD_PASS;
 	conn->held++;
 	return keep_back();

@@ -149,6 +149,55 @@ static void malformed(void **state)
 	expect_seen(application, "/bad", 0);
 }
 
+/* --- the client's end right behind its requests ---------------------------------------------------- */
+
+/* Two requests, the first with a body that takes a while to judge. Returns their length. */
+static size_t put_long(char *to, const char *key)
+{
+	size_t length = sprintf(to,
+				"POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n"
+				"Content-Length: %d\r\n\r\n",
+				key, BODY_SIZE);
+
+	memset(to + length, 'b', BODY_SIZE);
+	length += BODY_SIZE;
+	return length + sprintf(to + length, "GET /refused HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
+/*
+ * A verdict may be at work when the client's end arrives. The application that sees it closes, and what
+ * the relay has to judge by then is lost.
+ */
+static void half_closed(void **state)
+{
+	const struct application *application = *state;
+	struct key key = key_limited(10000, 100000);
+	char bytes[1024 + BODY_SIZE];
+	size_t length = put_long(bytes, key.text);
+	struct client clients[AT_A_TIME];
+	struct response response;
+
+	for (int turn = 0; turn < 50; turn++) {
+		for (int i = 0; i < AT_A_TIME; i++) {
+			assert_int_equal(client_connect(&clients[i], application->port), 0);
+			client_send(&clients[i], bytes, length);
+			shutdown(clients[i].fd, SHUT_WR);
+		}
+		for (int i = 0; i < AT_A_TIME; i++) {
+			int error = client_read(&clients[i], false, &response);
+
+			if (error)
+				fail_msg("turn %d, %d: no answer: %s", turn, i, strerror(-error));
+			expect_admitted(&response, 200);
+			error = client_read(&clients[i], false, &response);
+			if (error)
+				fail_msg("turn %d, %d: no refusal: %s", turn, i, strerror(-error));
+			expect_refusal(&response, 401, NULL);
+			client_close(&clients[i]);
+		}
+	}
+}
+
 /* --- small segments, small windows ---------------------------------------------------------------- */
 
 /* A connection of the harness whose segments and window are so small. */
@@ -249,6 +298,8 @@ static const struct promise promises[] = {
 	{ "answers 429 each, heads whole, split and with bodies: whole, then the end", limited,
 	  EACH_APPLICATION },
 	{ "answers 400 each, heads whole, split and with bodies: whole, then the end", malformed,
+	  EACH_APPLICATION },
+	{ "two requests and then the client's end: both are answered", half_closed,
 	  EACH_APPLICATION },
 	{ "1 MiB to a slow reader, then the end", large_and_slow, EACH_APPLICATION },
 	{ "answers of 20 KiB to a client of small segments, then a refusal: every byte",
