@@ -153,7 +153,7 @@ static __noinline long insert_headers(struct walk *walk)
 	bool small;
 	__u8 *p;
 
-	if (!fits(walk->tcp, end) || bpf_msg_push_data(msg, at, HEADERS_LENGTH, 0)) {
+	if (!fits_exactly(walk->tcp, end) || bpf_msg_push_data(msg, at, HEADERS_LENGTH, 0)) {
 		count(COUNTER_ANSWERS_PLAIN);
 		return 0;
 	}

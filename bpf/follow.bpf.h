@@ -20,6 +20,9 @@
  */
 #define SEND_SLACK 4096
 
+#define TCP_OPTIONS_MAX	 40   /* bytes */
+#define SEGMENT_OVERHEAD 2048 /* at most, of memory that counts as queued */
+
 /*
  * Bytes were written that no program saw. Within a body they count as body; anywhere else it is no
  * longer known where the answer ends, so that nothing can follow it on this connection.
@@ -139,6 +142,25 @@ static __always_inline bool fits(struct tcp_sock *tcp, __u64 bytes)
 	if (!sk->sk_wmem_queued && bytes <= REPLY_SIZE)
 		return true;
 	return (__u64)sk->sk_wmem_queued + 2 * bytes + SEND_SLACK <= (__u64)sk->sk_sndbuf;
+}
+
+/*
+ * Likewise, but exact, for the first bytes of a message: whether the kernel takes all of them at once.
+ *
+ * It puts them behind what is in the last segment of its queue, and the rest into new ones; before each
+ * of these it asks whether the buffer is full (tcp_sendmsg_locked(); before 6.5, tcp_build_frag()).
+ */
+static __always_inline bool fits_exactly(const struct tcp_sock *tcp, __u32 bytes)
+{
+	const struct sock *sk = (const struct sock *)tcp;
+	__u32 unsent = tcp->write_seq - tcp->snd_nxt, lowat = tcp->notsent_lowat;
+	/* An acknowledgement of what came in disorder takes bytes of a segment. */
+	__u32 segment = tcp->mss_cache - TCP_OPTIONS_MAX, more;
+
+	if ((__s32)segment <= 0 || (lowat && unsent + bytes >= lowat))
+		return false;
+	more = (bytes - 1) / segment; /* new segments before the last one */
+	return (__u64)sk->sk_wmem_queued + bytes + more * SEGMENT_OVERHEAD < (__u64)sk->sk_sndbuf;
 }
 
 #endif

@@ -93,7 +93,8 @@ struct tcp_sock {
 	__u32 write_seq;  /* sequence number after the last byte the application wrote */
 	__u32 snd_nxt;	  /* sequence number after the last byte handed to the network */
 	__u32 notsent_lowat;
-	bool is_mptcp; /* a part of a multipath connection, or listens for such */
+	__u32 mss_cache; /* bytes that a segment holds */
+	bool is_mptcp;	 /* a part of a multipath connection, or listens for such */
 };
 
 struct tcp_skb_cb {

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -19,6 +20,7 @@
 
 #define ANSWER_MAX 300000
 #define QUIET_MS   300
+#define CHUNK	   100
 
 static int listener = -1;
 static int server = -1; /* the connection's other end */
@@ -258,11 +260,182 @@ static void multipath(void **state)
 	stop_listening();
 }
 
+/* Bytes of the server's send buffer that are free; it stands still while its client does not read. */
+static int room_left(void)
+{
+	uint32_t info[SK_MEMINFO_VARS];
+	socklen_t length = sizeof(info);
+
+	assert_int_equal(getsockopt(server, SOL_SOCKET, SO_MEMINFO, info, &length), 0);
+	return (int)(info[SK_MEMINFO_SNDBUF] - info[SK_MEMINFO_WMEM_QUEUED]);
+}
+
+/* Begin an answer of chunks, as many as leave so much room. Returns its size; its end is not sent. */
+static size_t fill_send_buffer(int room, char *ret_answer)
+{
+	size_t size = sprintf(ret_answer, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+	size_t sent = 0;
+
+	while (size < ANSWER_MAX / 2) {
+		assert_int_equal(send(server, ret_answer + sent, size - sent, MSG_NOSIGNAL),
+				 size - sent);
+		sent = size;
+		/* What is on its way leaves the buffer, as long as the window has room for it. */
+		for (int i = 0; i < 20 && room_left() <= room; i++)
+			breathe();
+		if (room_left() <= room)
+			break;
+		size += sprintf(ret_answer + size, "%x\r\n%0*d\r\n", CHUNK, CHUNK, 0);
+	}
+	return size;
+}
+
+/* Answers for which there is little room, and yet enough, while the client reads nothing. */
+static void little_room(void **state)
+{
+	enum { ANSWERS = 3, TIGHT = 4096 };
+	unsigned int tight = 0;
+	struct key key = key_limited(1000, 10000);
+	struct response response;
+	int buffer = 32768;
+	static char filling[ANSWER_MAX];
+	char answer[128];
+	size_t size = make_answer(answer, 10);
+
+	listen_instead(0);
+	for (int room = 1600; room <= 3000; room += 200) {
+		struct client *client = open_small(1460);
+
+		setsockopt(server, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
+		ask(client, key.text);
+		receive_request();
+		fill_send_buffer(room, filling);
+		assert_int_equal(send(server, "0\r\n\r\n", 5, MSG_NOSIGNAL), 5);
+		for (int n = 0; n < ANSWERS; n++) {
+			ask(client, key.text);
+			receive_request();
+			tight += room_left() < TIGHT;
+			assert_int_equal(send(server, answer, size, MSG_NOSIGNAL), size);
+		}
+		for (int n = 0; n < 1 + ANSWERS; n++) {
+			assert_int_equal(client_read(client, false, &response), 0);
+			expect_admitted(&response, 200);
+		}
+		client_close(client);
+		close(server);
+	}
+	server = -1;
+	/* The request that is sent meanwhile may bring room, but not always. */
+	assert_true(tight > 0);
+	stop_listening();
+}
+
+/* Leave out the gate's headers. Returns how many bytes are left. */
+static size_t without_headers(char *bytes, size_t size)
+{
+	static const char name[] = "X-RateLimit-";
+	char *line;
+
+	while ((line = memmem(bytes, size, name, sizeof(name) - 1))) {
+		char *end = memchr(line, '\n', bytes + size - line);
+
+		if (!end) /* the rest is still to come */
+			break;
+		memmove(line, end + 1, bytes + size - (end + 1));
+		size -= end + 1 - line;
+	}
+	return size;
+}
+
+/* What a client has read. */
+struct reading {
+	struct client *client;
+	char bytes[ANSWER_MAX];
+	size_t size;
+};
+
+static void read_some(struct reading *reading)
+{
+	struct pollfd readable = { .fd = reading->client->fd, .events = POLLIN };
+	ssize_t got;
+
+	if (poll(&readable, 1, 20) != 1)
+		return;
+	got = recv(readable.fd, reading->bytes + reading->size, ANSWER_MAX - reading->size,
+		   MSG_DONTWAIT);
+	assert_true(got > 0);
+	reading->size += got;
+}
+
+/* Write as an application does that does not wait; read only where the socket takes no more. */
+static void write_out(struct reading *reading, const char *bytes, size_t size)
+{
+	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+	size_t written = 0;
+
+	while ((written += write_some(bytes + written, size - written)) < size) {
+		assert_true(monotonic_ms() < end_ms);
+		read_some(reading);
+	}
+}
+
+/* A long answer and short ones behind it, the first of which begin where so much room is left. */
+static void answer_into(struct reading *reading, int room, const char *key)
+{
+	static char answers[ANSWER_MAX];
+	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+	size_t size, more;
+
+	ask(reading->client, key);
+	receive_request();
+	size = fill_send_buffer(room, answers);
+	for (int n = 0; n < 20; n++) {
+		more = n ? make_answer(answers + size, n)
+			 : (size_t)sprintf(answers + size, "0\r\n\r\n");
+		write_out(reading, answers + size, more);
+		size += more;
+		ask(reading->client, key);
+		receive_request();
+	}
+	while ((reading->size = without_headers(reading->bytes, reading->size)) < size) {
+		assert_true(monotonic_ms() < end_ms);
+		read_some(reading);
+	}
+	assert_int_equal(reading->size, size);
+	assert_memory_equal(reading->bytes, answers, size);
+}
+
+/*
+ * At the very end of the room the kernel may take a part of what is written. No byte is lost or doubled,
+ * whether or not an answer gets headers.
+ */
+static void no_room(void **state)
+{
+	static const int segments[] = { 100, 536, 1460 };
+	static struct reading reading;
+	struct key key = key_limited(10000, 100000);
+	int buffer = 32768;
+
+	listen_instead(0);
+	for (int room = 0; room < 1200; room += 100) {
+		reading.size = 0;
+		reading.client = open_small(segments[room / 100 % 3]);
+		setsockopt(server, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
+		answer_into(&reading, room, key.text);
+		client_close(reading.client);
+		close(server);
+	}
+	server = -1;
+	stop_listening();
+}
+
 static const struct promise promises[] = {
 	{ "a request that comes while an answer is written in parts: nothing of it gets out",
 	  second_request, 0 },
 	{ "an answer of 3,000 chunks in one write is followed to its end", many_chunks, 0 },
 	{ "an answer that no counted request asked for does not get out", unasked_answer, 0 },
+	{ "answers to a send buffer that is nearly full get their headers", little_room, 0 },
+	{ "answers at the very end of a send buffer: no byte is lost or doubled", no_room, 0 },
 	{ "a multipath connection brings no request in unjudged", multipath, 0 },
 };
 
