@@ -83,9 +83,14 @@ static __noinline int answer_and_close(struct walk *walk, __u32 at)
 		/* The application's own bytes are not lost for it. */
 		return at ? SK_PASS : SK_DROP;
 	at_once = !conn->linger || !tell_end(conn, walk->cookie, LINGER_MS);
-	if (resize(msg, at + length + at_once))
+	if (resize(msg, at + length) ||
+	    !write_answer(msg, owed->reply, at, length, owed->reset_minute))
 		return SK_DROP;
-	if (!write_answer(msg, owed->reply, at, length, owed->reset_minute))
+	/*
+	 * The byte is a piece of its own. Were it one with the answer, TCP would be told that more
+	 * follows, and keep the answer for the application's close, which a reset may be.
+	 */
+	if (at_once && bpf_msg_push_data(msg, at + length, 1, 0))
 		return SK_DROP;
 	conn->written = 1;
 	conn->egress_seq = walk->tcp->write_seq + at + length;

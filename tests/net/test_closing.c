@@ -12,6 +12,7 @@
 
 #include "harness.h"
 #include "http_client.h"
+#include "stand_in.h"
 
 #define TIMES	    200 /* for each of four applications */
 #define TIMES_FULL  500
@@ -290,6 +291,28 @@ static void refusal_behind_parts(void **state)
 	expect_seen(application, "/refused", 0);
 }
 
+/* The answer must not be lost where the application then closes by a reset. */
+static void application_stays(void **state)
+{
+	struct response response;
+
+	(void)state;
+	stand_in_listen();
+	client_patience_ms = 150; /* TCP sends what it keeps back after 200 */
+	for (int i = 0; i < 10; i++) {
+		int server;
+		struct client *client = stand_in_meet(&server);
+
+		client_printf(client, "GET / HTTP/1.0\r\n\r\n");
+		assert_int_equal(client_read(client, false, &response), 0);
+		assert_int_equal(response.status, 401);
+		assert_true(client_sees_silence(client, 20));
+		shutdown(server, SHUT_RDWR);
+		assert_true(client_sees_end(client, PATIENCE_MS));
+	}
+	stand_in_leave();
+}
+
 static const struct promise promises[] = {
 	{ "answers 200 each, heads whole and split, HTTP/1.0 and close: whole, then the end",
 	  admitted, EACH_APPLICATION },
@@ -301,6 +324,7 @@ static const struct promise promises[] = {
 	  EACH_APPLICATION },
 	{ "two requests and then the client's end: both are answered", half_closed,
 	  EACH_APPLICATION },
+	{ "the answer does not wait for the application to close", application_stays, ONCE },
 	{ "1 MiB to a slow reader, then the end", large_and_slow, EACH_APPLICATION },
 	{ "answers of 20 KiB to a client of small segments, then a refusal: every byte",
 	  refusal_behind_parts, EACH_APPLICATION },
