@@ -4,16 +4,12 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <sys/inotify.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -26,24 +22,16 @@
 #include "log.h"
 #include "loop.h"
 #include "packets.h"
+#include "relay_hand.h"
+#include "relay_sink.h"
 #include "streams.h"
 
-/* Milliseconds that the kernel may take to find out that nothing can be sent on the sink. */
-#define SINK_TIMEOUT_MS 2000
-/* Milliseconds that a connection on loopback may take. */
-#define CONNECT_TIMEOUT_MS 1000
 /* The folder whose lock is standard input; one that is made in it asks the relay to end. */
 #define LOCK_PATH "/proc/self/fd/0"
 /* Answers sent with one system call. */
 #define BATCH 64
 /* Records taken before what follows from them is done. */
 #define ROUND 1024
-/*
- * Microseconds that a relay which is to end takes for what can be judged in a moment, and between two
- * looks whether that is all.
- */
-#define DRAIN_US      200000
-#define DRAIN_LOOK_US 2000
 /* Room for what the kernel has not dealt with yet: bytes for connections that do not read. */
 #define INJECTOR_BUFFER (STREAM_BYTES_MAX / 2)
 
@@ -58,11 +46,11 @@ struct relay {
 	int injector[2];	     /* 0 is written to; 1 is in the map */
 	int sink[2];		     /* 0 is in the map; 1 is its peer */
 	struct injection batch[BATCH];
-	unsigned count;		 /* of injections in batch */
-	unsigned taken;		 /* records in this round */
-	uint64_t drain_until_us; /* 0: it is not to end */
+	unsigned count; /* of injections in batch */
+	unsigned taken; /* records in this round */
 	struct streams streams;
 	struct packets packets;
+	struct relay_hand former; /* what the relay before this one handed over */
 };
 
 static int open_pin(const struct relay *relay, const char *name)
@@ -88,61 +76,6 @@ static int put_socket(const struct relay *relay, const char *map, int socket)
 	r = bpf_map_update_elem(fd, &zero, &value, BPF_ANY) ? -errno : 0;
 	close(fd);
 	return r;
-}
-
-static int await_event(int fd, short event)
-{
-	struct pollfd awaited = { .fd = fd, .events = event };
-
-	return poll(&awaited, 1, CONNECT_TIMEOUT_MS) == 1 ? 0 : -ETIMEDOUT;
-}
-
-/* Connect to a listening socket of our own. Loopback may be down, and then nothing ever comes. */
-static int connect_to(int listener, int fd, int *ret_accepted)
-{
-	struct sockaddr_in address;
-	socklen_t length = sizeof(address);
-	int r = 0;
-
-	if (getsockname(listener, (struct sockaddr *)&address, &length) ||
-	    (connect(fd, (struct sockaddr *)&address, length) && errno != EINPROGRESS))
-		return -errno;
-	r = await_event(listener, POLLIN);
-	if (r)
-		return r;
-	*ret_accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	return *ret_accepted < 0 ? -errno : await_event(fd, POLLOUT);
-}
-
-/* A connected pair of TCP sockets on loopback. */
-static int tcp_pair(int ret_pair[2])
-{
-	const struct sockaddr_in address = { .sin_family = AF_INET,
-					     .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int r;
-
-	ret_pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (listener < 0 || ret_pair[0] < 0 ||
-	    bind(listener, (const struct sockaddr *)&address, sizeof(address)) ||
-	    listen(listener, 1))
-		r = -errno;
-	else
-		r = connect_to(listener, ret_pair[0], &ret_pair[1]);
-	if (listener >= 0)
-		close(listener);
-	return r;
-}
-
-static bool loopback_is_up(void)
-{
-	struct ifreq lo = { .ifr_name = "lo" };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool up = fd < 0 || ioctl(fd, SIOCGIFFLAGS, &lo) || lo.ifr_flags & IFF_UP;
-
-	if (fd >= 0)
-		close(fd);
-	return up;
 }
 
 static uint64_t monotonic_us(void)
@@ -232,13 +165,8 @@ static int on_record(void *data, void *bytes, size_t size)
 static void run_streams(void *data)
 {
 	struct relay *relay = data;
-	uint64_t now = monotonic_us(), next = streams_run(&relay->streams, now);
+	uint64_t next = streams_run(&relay->streams, monotonic_us());
 
-	if (relay->drain_until_us) {
-		if (now >= relay->drain_until_us || streams_are_settled(&relay->streams))
-			loop_stop(&relay->loop);
-		next = now + DRAIN_LOOK_US;
-	}
 	if (next == UINT64_MAX)
 		loop_stop_timer(&relay->timer);
 	else
@@ -259,8 +187,9 @@ static void on_records(void *data)
 }
 
 /*
- * A connection from the time of another relay, that is gone. What became of bytes that it had is not
- * known. Where it was to end the connection, it may have taken that along.
+ * A connection that may be from the time of another relay, that is gone and did not hand it over. What
+ * became of bytes that it had is not known. Where it was to end the connection, it may have taken that
+ * along.
  */
 static void adopt(struct relay *relay, __u64 cookie, const struct conn *conn)
 {
@@ -272,6 +201,8 @@ static void adopt(struct relay *relay, __u64 cookie, const struct conn *conn)
 		.eaten = conn->eaten,
 	};
 
+	if (streams_know(&relay->streams, cookie))
+		return;
 	if (conn->handed & HANDED_UP)
 		streams_end_unknown(&relay->streams, cookie, monotonic_us());
 	else if (conn->closing == CLOSING_SENT ||
@@ -296,6 +227,30 @@ static int adopt_orphans(struct relay *relay)
 	return 0;
 }
 
+/* Take over what the relay before this one kept. What cannot be read is lost. */
+static void take_over(struct relay *relay)
+{
+	if (relay->former.state >= 0)
+		streams_take_over(&relay->streams, relay->former.state, monotonic_us());
+	relay_hand_close(&relay->former);
+}
+
+/*
+ * Hand over to the relay that is to take over. What comes from now on is left to it, in the ring
+ * buffer. The sink goes on while its descriptors are on their way.
+ */
+static void hand_over(struct relay *relay)
+{
+	struct relay_hand hand = { relay_hand_memory(), { relay->sink[0], relay->sink[1] } };
+
+	if (hand.state < 0)
+		return;
+	/* One that could not be written is not sound, and the sink still goes. */
+	streams_hand_over(&relay->streams, hand.state);
+	relay_hand_send(relay->pin_folder, &hand);
+	close(hand.state);
+}
+
 /* Something was unpinned, and without its maps the gate is down; or another relay is to take over. */
 static void on_folder(void *data)
 {
@@ -310,32 +265,49 @@ static void on_folder(void *data)
 		loop_stop(&relay->loop);
 	else
 		close(fd);
-	if (relay_should_quit(relay->pin_folder) && !relay->drain_until_us) {
-		relay->drain_until_us = monotonic_us() + DRAIN_US;
-		run_streams(relay);
+	if (!relay->loop.stopped && relay_should_quit(relay->pin_folder)) {
+		hand_over(relay);
+		loop_stop(&relay->loop);
 	}
 }
 
-/*
- * Break the sink: its sending side is shut, so that the first buffer sent through it fails, and
- * the kernel takes no more for it. That failure shows as the socket's error.
- */
-static int break_sink(struct relay *relay)
+/* Whether this is what the gate's programs redirect to. */
+static bool is_the_sink(const struct relay *relay, int sink)
 {
-	struct pollfd broken = { .fd = relay->sink[0] };
-	socklen_t length = sizeof(int);
-	int error = 0;
+	int fd = open_pin(relay, "sink");
+	__u64 zero = 0, in_map = 0, cookie = 0;
+	socklen_t size = sizeof(cookie);
+	bool is = fd >= 0 && !bpf_map_lookup_elem(fd, &zero, &in_map) &&
+		  !getsockopt(sink, SOL_SOCKET, SO_COOKIE, &cookie, &size) && cookie == in_map;
 
-	if (shutdown(relay->sink[0], SHUT_WR))
-		return -errno;
+	if (fd >= 0)
+		close(fd);
+	return is;
+}
+
+/*
+ * Have a sink: the one that was taken over, with which the application was not woken meanwhile, or a
+ * new one. The first buffer that is sent through that fails, and the kernel takes no more for it.
+ */
+static int open_sink(struct relay *relay)
+{
+	int r;
+
+	if (relay->former.sink[0] >= 0 && is_the_sink(relay, relay->former.sink[0])) {
+		memcpy(relay->sink, relay->former.sink, sizeof(relay->sink));
+		relay->former.sink[0] = relay->former.sink[1] = -1;
+		return 0;
+	}
+	r = relay_sink_open(relay->sink);
+	if (!r)
+		r = put_socket(relay, "sink", relay->sink[0]);
+	if (!r && shutdown(relay->sink[0], SHUT_WR))
+		r = -errno;
+	if (r)
+		return r;
 	gather(relay, INJECT_SINK, 0);
 	flush(relay);
-	/* Only POLLERR can come, which need not be asked for. */
-	if (poll(&broken, 1, SINK_TIMEOUT_MS) != 1)
-		return -ETIMEDOUT;
-	if (getsockopt(relay->sink[0], SOL_SOCKET, SO_ERROR, &error, &length))
-		return -errno;
-	return error ? 0 : -ETIMEDOUT;
+	return relay_sink_await_broken(relay->sink[0]);
 }
 
 static int open_sockets(struct relay *relay)
@@ -346,12 +318,8 @@ static int open_sockets(struct relay *relay)
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, relay->injector) ||
 	    setsockopt(relay->injector[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
 		return -errno;
-	r = loopback_is_up() ? tcp_pair(relay->sink) : -ENETDOWN;
-	if (!r)
-		r = put_socket(relay, "injectors", relay->injector[1]);
-	if (!r)
-		r = put_socket(relay, "sink", relay->sink[0]);
-	return r ? r : break_sink(relay);
+	r = put_socket(relay, "injectors", relay->injector[1]);
+	return r ? r : open_sink(relay);
 }
 
 static int open_records(struct relay *relay)
@@ -419,6 +387,13 @@ static int settle(const char *pin_folder, char ret_pin_folder[PATH_MAX])
 	return prctl(PR_SET_DUMPABLE, 0) ? -errno : 0;
 }
 
+/* What the relay before this one handed over came as standard error, relay_start.c. */
+static int receive(struct relay *relay)
+{
+	relay_hand_receive(STDERR_FILENO, &relay->former);
+	return freopen("/dev/null", "w", stderr) ? 0 : -errno;
+}
+
 /* Tell the daemon that waits, and let go of the pipe to it. */
 static int tell(int r)
 {
@@ -439,7 +414,8 @@ int relay_run(const char *pin_folder)
 			       .records = LOOP_SOURCE_NONE,
 			       .folder = LOOP_SOURCE_NONE,
 			       .timer = LOOP_SOURCE_NONE,
-			       .packets = PACKETS_NONE };
+			       .packets = PACKETS_NONE,
+			       .former = RELAY_HAND_NONE };
 	int r;
 
 	if (!relay_holds_lock(pin_folder, STDIN_FILENO)) {
@@ -447,6 +423,8 @@ int relay_run(const char *pin_folder)
 		return -EPERM;
 	}
 	r = settle(pin_folder, path);
+	if (!r)
+		r = receive(&relay);
 	if (!r)
 		r = loop_open(&relay.loop);
 	if (!r)
@@ -462,6 +440,7 @@ int relay_run(const char *pin_folder)
 		r = open_records(&relay);
 	r = tell(r);
 	if (!r) {
+		take_over(&relay);
 		/* What came before there was a relay, and before it watched. */
 		on_records(&relay);
 		adopt_orphans(&relay);
@@ -474,6 +453,7 @@ int relay_run(const char *pin_folder)
 	loop_remove(&relay.loop, &relay.timer);
 	streams_clear(&relay.streams);
 	packets_close(&relay.packets);
+	relay_hand_close(&relay.former);
 	loop_close(&relay.loop);
 	ring_buffer__free(relay.handoff);
 	return r;

@@ -6,7 +6,8 @@
  * that the gate ate, so that a refused request is answered without waking the application.
  *
  * It belongs to the gate rather than to the daemon, which starts it: it goes on while the daemon is
- * dead or stopped, and ends when the gate is taken down. It judges nothing, and keeps nothing but
+ * dead or stopped, and ends when the gate is taken down. A new daemon puts a relay of its own version in
+ * its place, which takes over what it keeps (relay_hand.h), so that no connection is lost. It judges nothing, and keeps nothing but
  * those bytes, in memory. While there is none, what cannot be judged at once waits for the next, and
  * the application is woken for refused requests.
  */
@@ -27,13 +28,15 @@
 int relay_ensure(const char *pin_folder, char *why, size_t why_size);
 
 /*
- * As relay_ensure(), but put one of this version in the place of one that runs. What is handed off
- * meanwhile waits for the new one. The old one goes on where it does not end when asked.
+ * As relay_ensure(), but put one of this version in the place of one that runs, and have it take over
+ * what that one keeps. What is handed off meanwhile waits for the new one. The old one goes on where
+ * it does not end when asked; where it does and the new one does not start, what it kept is lost.
  */
 int relay_replace(const char *pin_folder, char *why, size_t why_size);
 
 /*
- * Be the relay (sluiced --relay), where standard input is the lock that relay_ensure() took.
+ * Be the relay (sluiced --relay), where standard input is the lock that relay_ensure() took, and
+ * standard error the connection that another relay handed over on, or /dev/null.
  * Serves until the gate is taken down or another relay is to take over.
  *
  * Says "ready" on standard output when it serves, or what is wrong, and then lets go of it.

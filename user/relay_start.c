@@ -21,6 +21,8 @@
 #include <linux/close_range.h>
 
 #include "relay.h"
+#include "relay_hand.h"
+#include "util.h"
 
 /* Milliseconds that the relay may take to serve, and to end. */
 #define START_TIMEOUT_MS 5000
@@ -43,6 +45,17 @@ static int remove_folder(const char *pin_folder, const char *name)
 	int r = path_of(pin_folder, name, path, sizeof(path));
 
 	return !r && rmdir(path) && errno != ENOENT ? -errno : r;
+}
+
+/* Ask the relay to end no longer. */
+static int withdraw(const char *pin_folder)
+{
+	char path[PATH_MAX];
+	int r = path_of(pin_folder, RELAY_HEIR, path, sizeof(path));
+
+	if (!r && unlink(path) && errno != ENOENT)
+		r = -errno;
+	return r ? r : remove_folder(pin_folder, LOCK_QUIT);
 }
 
 static int open_lock(const char *pin_folder)
@@ -78,7 +91,7 @@ static int take_lock(const char *pin_folder)
 		return fd;
 	r = try_lock(fd);
 	if (!r) /* a daemon that was killed may have left it */
-		r = remove_folder(pin_folder, LOCK_QUIT);
+		r = withdraw(pin_folder);
 	if (r) {
 		close(fd);
 		return r;
@@ -100,13 +113,13 @@ bool relay_holds_lock(const char *pin_folder, int fd)
 
 /*
  * In the child: become the relay, with nothing of the daemon's but the lock, as standard input,
- * and the pipe, as standard output.
+ * the pipe, as standard output, and what the former relay handed over on, as standard error.
  */
-static _Noreturn void become_relay(const char *pin_folder, int lock, int answer)
+static _Noreturn void become_relay(const char *pin_folder, int lock, int answer, int former)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int error = former >= 0 ? former : open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (null >= 0 && dup2(lock, STDIN_FILENO) >= 0 && dup2(null, STDERR_FILENO) >= 0 &&
+	if (error >= 0 && dup2(lock, STDIN_FILENO) >= 0 && dup2(error, STDERR_FILENO) >= 0 &&
 	    dup2(answer, STDOUT_FILENO) >= 0 && !close_range(3, ~0U, CLOSE_RANGE_CLOEXEC))
 		execl("/proc/self/exe", "sluiced", "--relay", "--pin", pin_folder, (char *)NULL);
 	_exit(EXIT_FAILURE);
@@ -128,7 +141,12 @@ static int await(int answer, char *why, size_t why_size)
 	return -ECHILD;
 }
 
-int relay_ensure(const char *pin_folder, char *why, size_t why_size)
+/*
+ * Start a relay unless one runs, as relay_ensure().
+ *
+ * former	the connection that the one before handed over on; -1: it did not
+ */
+static int start(const char *pin_folder, int former, char *why, size_t why_size)
 {
 	int lock = take_lock(pin_folder);
 	int answer[2], r;
@@ -148,7 +166,7 @@ int relay_ensure(const char *pin_folder, char *why, size_t why_size)
 		;
 	pid = fork();
 	if (!pid)
-		become_relay(pin_folder, lock, answer[1]);
+		become_relay(pin_folder, lock, answer[1], former);
 	close(lock);
 	close(answer[1]);
 	r = await(answer[0], why, why_size);
@@ -158,6 +176,11 @@ int relay_ensure(const char *pin_folder, char *why, size_t why_size)
 		waitpid(pid, NULL, 0);
 	}
 	return r;
+}
+
+int relay_ensure(const char *pin_folder, char *why, size_t why_size)
+{
+	return start(pin_folder, -1, why, why_size);
 }
 
 /* Wait until the lock can be had, and take it. */
@@ -180,30 +203,39 @@ bool relay_should_quit(const char *pin_folder)
 	return !path_of(pin_folder, LOCK_QUIT, path, sizeof(path)) && !access(path, F_OK);
 }
 
-/* Ask the relay to end, and wait for it. Where it does not, it is no longer asked. */
-static int end_running(const char *pin_folder)
+/*
+ * Ask the relay to end, and wait for it. Where it does not, it is no longer asked.
+ *
+ * ret_former	the connection that it handed over on; -1: it did not
+ */
+static int end_running(const char *pin_folder, int *ret_former)
 {
+	_cleanup_close_ int lock = open_lock(pin_folder), listener = -1;
 	char path[PATH_MAX];
-	int fd = open_lock(pin_folder);
 	int r = path_of(pin_folder, LOCK_QUIT, path, sizeof(path));
 
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
+	*ret_former = -1;
+	if (lock < 0)
+		return lock == -ENOENT ? 0 : lock;
+	if (!r)
+		listener = relay_hand_listen(pin_folder);
 	if (!r && mkdir(path, 0700) && errno != EEXIST)
 		r = -errno;
 	if (!r)
-		r = await_lock(fd);
-	remove_folder(pin_folder, LOCK_QUIT);
-	close(fd);
+		r = await_lock(lock);
+	withdraw(pin_folder);
+	if (!r && listener >= 0)
+		*ret_former = relay_hand_accept(listener);
 	return r;
 }
 
 int relay_replace(const char *pin_folder, char *why, size_t why_size)
 {
-	int r = end_running(pin_folder);
+	_cleanup_close_ int former = -1;
+	int r = end_running(pin_folder, &former);
 
 	if (!r)
-		return relay_ensure(pin_folder, why, why_size);
+		return start(pin_folder, former, why, why_size);
 	snprintf(why, why_size, "The relay that a former daemon started does not end: %s.",
 		 strerror(-r));
 	return r;
@@ -218,7 +250,7 @@ int relay_remove(const char *pin_folder)
 		return fd == -ENOENT ? 0 : fd;
 	r = await_lock(fd);
 	if (!r)
-		r = remove_folder(pin_folder, LOCK_QUIT);
+		r = withdraw(pin_folder);
 	if (!r)
 		r = remove_folder(pin_folder, LOCK);
 	close(fd);

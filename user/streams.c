@@ -2,7 +2,6 @@
 /* What is asked of the kernel, and when. streams_store.c keeps the bytes. */
 #include "streams.h"
 
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +21,7 @@ static void forget(struct streams *streams, struct stream *stream)
 	stream_drop_bytes(streams, stream);
 	stream->up = false;
 	stream->ending = false;
+	stream->unknown = false;
 }
 
 static bool is_idle(const struct stream *stream)
@@ -56,6 +56,7 @@ static void end_when_quiet(struct stream *stream, uint64_t quiet_us, uint64_t no
 {
 	stream->ending = true;
 	stream->forced = false;
+	stream->unknown = false;
 	stream->quiet_us = quiet_us;
 	stream->end_us = now_us + quiet_us;
 	stream->end_until_us = now_us + QUIET_TIMES * quiet_us;
@@ -118,6 +119,7 @@ static void begin_head(struct stream *stream, uint32_t limit, uint64_t now_us)
 	stream->pause_us = 0;
 	stream->head_until_us = now_us + STREAM_HEAD_MS * 1000ULL;
 	stream->looked = 0;
+	stream->head_limit = limit;
 	http_head_begin(&stream->head, limit);
 	head_is_over(stream);
 }
@@ -231,6 +233,8 @@ static bool make_room(struct streams *streams, struct stream *stream, size_t mor
 static void add_bytes(struct streams *streams, struct stream *stream, const struct handoff *record,
 		      uint64_t now_us)
 {
+	if (stream->unknown && !record->number) /* it is known after all */
+		forget(streams, stream);
 	if (is_lost(stream))
 		return;
 	if (!record->number && !stream->up) /* it was given back meanwhile */
@@ -278,13 +282,20 @@ void streams_take(struct streams *streams, const struct handoff *record, uint64_
 	}
 }
 
+bool streams_know(const struct streams *streams, uint64_t cookie)
+{
+	return stream_find(streams, cookie);
+}
+
 void streams_end_unknown(struct streams *streams, uint64_t cookie, uint64_t now_us)
 {
-	struct stream *stream = stream_find(streams, cookie) ? NULL : stream_make(streams, cookie);
+	struct stream *stream = streams_know(streams, cookie) ? NULL : stream_make(streams, cookie);
 
 	if (!stream)
 		return;
 	end_now(streams, stream, now_us);
+	stream->unknown = true;
+	stream->end_us = now_us + STREAM_UNKNOWN_MS * 1000ULL;
 	stream_set_due(streams, stream);
 }
 
@@ -322,23 +333,6 @@ uint64_t streams_run(struct streams *streams, uint64_t now_us)
 	while (streams->due_count && streams->due[0]->due_us <= now_us)
 		run_due(streams, streams->due[0], now_us);
 	return streams->due_count ? streams->due[0]->due_us : UINT64_MAX;
-}
-
-static void look_for_unsettled(const void *node, VISIT visit, void *closure)
-{
-	const struct stream *stream = *(struct stream *const *)node;
-	bool *settled = closure;
-
-	if ((visit == preorder || visit == leaf) && stream->up && !stream->in_head)
-		*settled = false;
-}
-
-bool streams_are_settled(const struct streams *streams)
-{
-	bool settled = true;
-
-	twalk_r(streams->tree, look_for_unsettled, &settled);
-	return settled;
 }
 
 void streams_init(struct streams *ret_streams, streams_inject *inject, void *data)

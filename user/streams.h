@@ -21,6 +21,11 @@
 
 /* Milliseconds that a head may take from its first byte to its last. */
 #define STREAM_HEAD_MS 10000
+/*
+ * Milliseconds that the first bytes of a connection may take from the program that hands them up: it
+ * says so in the connection's record first.
+ */
+#define STREAM_UNKNOWN_MS 1000
 /* Bytes kept of all connections; where one needs more, the one that keeps the most is ended. */
 #define STREAM_BYTES_MAX (64UL * 1024 * 1024)
 
@@ -76,15 +81,34 @@ void streams_take(struct streams *streams, const struct handoff *record, uint64_
  */
 uint64_t streams_run(struct streams *streams, uint64_t now_us);
 
-/*
- * Whether nothing is kept but heads that go on: the rest would be judged in a moment, and need not be
- * lost when the relay ends.
- */
-bool streams_are_settled(const struct streams *streams);
+/* Whether the connection is known: something is to be done for it. */
+bool streams_know(const struct streams *streams, uint64_t cookie);
 
 /*
- * End a connection of which bytes were handed up to a relay that is gone, unless it is known here.
+ * End a connection of which bytes were handed up to a relay that is gone, unless it is known here, or
+ * the first of those bytes still come within STREAM_UNKNOWN_MS.
  */
 void streams_end_unknown(struct streams *streams, uint64_t cookie, uint64_t now_us);
+
+/*
+ * Write all that is kept to a file, for streams_take_over() in another process.
+ *
+ * fd	an empty memfd
+ *
+ * Returns 0 or a negative errno, with a file that cannot be read then.
+ */
+int streams_hand_over(const struct streams *streams, int fd);
+
+/*
+ * Take over what streams_hand_over() wrote, into an empty store, to be tried anew by streams_run(). The
+ * file is wiped, and keeps its size from now on.
+ *
+ * fd		a memfd that allows sealing
+ * now_us	microseconds of CLOCK_MONOTONIC
+ *
+ * Returns 0, or with nothing taken over a negative errno: -EPROTO where another version wrote it,
+ * -EBADMSG where it is not sound.
+ */
+int streams_take_over(struct streams *streams, int fd, uint64_t now_us);
 
 #endif

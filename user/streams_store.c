@@ -148,7 +148,7 @@ static int compare(const void *a, const void *b)
 	return one->cookie < other->cookie ? -1 : one->cookie > other->cookie;
 }
 
-struct stream *stream_find(struct streams *streams, uint64_t cookie)
+struct stream *stream_find(const struct streams *streams, uint64_t cookie)
 {
 	const struct stream wanted = { .cookie = cookie };
 	struct stream *const *found = tfind(&wanted, &streams->tree, compare);

@@ -26,6 +26,7 @@ struct stream {
 	/* A head that goes on behind them. */
 	bool in_head;
 	struct http_head head;
+	uint32_t head_limit;
 	size_t looked; /* bytes of it that were read */
 	uint64_t head_until_us;
 
@@ -35,6 +36,7 @@ struct stream {
 	/* The connection is to be ended when nothing has come since. */
 	bool ending;
 	bool forced;
+	bool unknown; /* bytes of it may be on their way all the same, streams_end_unknown() */
 	uint32_t turns;
 	uint32_t eaten;
 	uint64_t quiet_us;
@@ -46,7 +48,7 @@ struct stream {
 };
 
 /* The stream of a connection, NULL where there is none. */
-struct stream *stream_find(struct streams *streams, uint64_t cookie);
+struct stream *stream_find(const struct streams *streams, uint64_t cookie);
 
 /* One that keeps nothing yet. Returns NULL where there is no memory. */
 struct stream *stream_make(struct streams *streams, uint64_t cookie);

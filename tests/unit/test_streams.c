@@ -556,16 +556,36 @@ static void test_never_quiet(void **state)
 	assert_int_equal(streams.count, 0);
 }
 
+#define UNKNOWN_US (STREAM_UNKNOWN_MS * 1000UL)
+
 static void test_end_unknown(void **state)
 {
 	(void)state;
-	kernel.says[0] = (struct answer){ WAIT };
+	kernel.says[0] = (struct answer){ MORE(99) };
 	hand(COOKIE, 0, "a", 1, 0);
 	streams_end_unknown(&streams, COOKIE, 0);
 	streams_end_unknown(&streams, COOKIE + 1, 0);
-	assert_int_equal(streams_run(&streams, 0), 20);
+	assert_int_equal(streams_run(&streams, 0), UNKNOWN_US);
+	assert_string_equal(kernel.log, "bytes 1: a");
+	assert_int_equal(streams_run(&streams, UNKNOWN_US), HEAD_US);
 	assert_string_equal(kernel.log, "bytes 1: a; end 0 eaten 0 forced");
 	assert_int_equal(streams.count, 1);
+}
+
+/* It is known after all where its first bytes were on their way; those behind them are not enough. */
+static void test_unknown_comes(void **state)
+{
+	(void)state;
+	streams_end_unknown(&streams, COOKIE, 0);
+	streams_end_unknown(&streams, COOKIE + 1, 0);
+	hand(COOKIE, 0, "one", 3, 1);
+	hand(COOKIE, 3, "two", 3, 1);
+	hand(COOKIE + 1, 3, "two", 3, 1);
+	assert_int_equal(streams_run(&streams, 1), UNKNOWN_US);
+	assert_string_equal(kernel.log, "bytes 6: onetwo; release 6");
+	assert_int_equal(streams_run(&streams, UNKNOWN_US), NEVER);
+	assert_string_equal(kernel.log, "bytes 6: onetwo; release 6; end 0 eaten 0 forced");
+	assert_int_equal(kernel.cookies[2], COOKIE + 1);
 }
 
 /* What is due comes in its order, whatever was added and dropped between. */
@@ -685,6 +705,7 @@ int main(void)
 		ROW("a connection that is never quiet is ended by force at last", test_never_quiet),
 		ROW("a connection of a former relay is ended, one that is known is not",
 		    test_end_unknown),
+		ROW("but for one whose first bytes were on their way", test_unknown_comes),
 		ROW("what is due comes in its order", test_order),
 		ROW("whatever comes, no time that has passed is due", test_anything),
 	};
