@@ -253,6 +253,9 @@ static char choose_how(const struct stream *stream, struct mutator *mutator,
 	/* Node writes interim answers into an answer that still runs. */
 	if (stream->server == NODE_SERVER && how == 'i')
 		how = 'p';
+	/* Node closes behind the last answer, body or not, and what the client has not read is lost. */
+	if (stream->server == NODE_SERVER && how == 'e' && plan->closes)
+		how = 'l';
 	if ((how == 'b' && !plan->lenient) || (how == 'u' && !last))
 		how = 'p';
 	return how;
