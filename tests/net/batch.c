@@ -265,6 +265,7 @@ bool batch_failed(struct batch *batch)
 
 size_t batch_end(struct batch *batch)
 {
+	enum after after = batch->row->after;
 	unsigned int minute, counted, slack;
 	struct row_keys *keys;
 
@@ -280,8 +281,8 @@ size_t batch_end(struct batch *batch)
 	/* A day that has ended takes its count along. */
 	if (!batch->destination->table || keys->day != batch->day)
 		return 0;
-	/* Of what turned bad, nothing need have reached the application. */
-	slack = batch->failures || batch->row->after == BREAKS ? counted : 0;
+	/* Of what turned bad, nothing need have reached the application, nor of what it left unread. */
+	slack = batch->failures || after == BREAKS || after == LEAVES ? counted : 0;
 	if (batch->heads <= counted && counted <= batch->heads + slack)
 		return 0;
 	printf("# %s: the application was given %zu requests, the key has counted %u\n",

@@ -51,6 +51,8 @@ enum after {
 	 * comes when the application has closed is answered with a reset, behind the whole answer.
 	 */
 	CLOSES,
+	/* Likewise, as the application does by itself: a request may be counted that it never reads. */
+	LEAVES,
 	HALF, /* the client half-closes it behind the bytes, and it ends with a clean end-of-file */
 	/*
 	 * A body turns bad: the connection ends with a clean end-of-file, and before that the request
@@ -63,7 +65,7 @@ enum after {
 /* Whether the gate or the application ends the connection. */
 static inline bool ends(enum after after)
 {
-	return after == ENDS || after == CLOSES || after == BREAKS;
+	return after == ENDS || after == CLOSES || after == LEAVES || after == BREAKS;
 }
 
 /* How often a row is cut. */

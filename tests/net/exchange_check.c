@@ -277,10 +277,12 @@ static bool may_end_now(const struct exchange *exchange)
 	       (exchange->may_end || (expected && expected->status && expected->status < 400));
 }
 
-/* The client has sent on although it had asked for the end, and has its answers. */
+/* The client has sent on although the connection was to end, and has its answers. */
 static bool may_be_reset(const struct exchange *exchange)
 {
-	return errno == ECONNRESET && exchange->batch->row->after == CLOSES && !exchange->used &&
+	enum after after = exchange->batch->row->after;
+
+	return errno == ECONNRESET && (after == CLOSES || after == LEAVES) && !exchange->used &&
 	       exchange_is_answered(exchange);
 }
 
