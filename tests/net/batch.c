@@ -10,6 +10,7 @@
 #define LONG_ROW      65536 /* bytes; longer ones are cut less often */
 #define LONG_CUTS     40
 #define COUNTED_MAX   2500 /* requests that a batch counts, of a key's 10,000 a minute */
+#define RENEWED_AT    5000 /* requests that a row's key has counted, when it gets another */
 #define WEIGHT_MAX    65536
 #define EDGE	      16   /* offsets at either end that are never left out */
 #define SINGLE_BYTES  2000 /* longest row that is sent byte by byte */
@@ -60,9 +61,11 @@ static struct row_keys *find_keys(const struct row *row)
 	while (keys->row && keys->row != row)
 		keys++;
 	assert_true(keys < all_keys + ROWS_MAX - 1);
-	if (!keys->row) {
+	/* Soon enough that a minute's requests do not use one up, however many modes lie in it. */
+	if (!keys->row || keys->counted > RENEWED_AT) {
 		keys->row = row;
 		keys->good = key_limited(10000, 100000);
+		keys->counted = 0;
 		keys->day = now_ms() / DAY_MS;
 	}
 	return keys;
