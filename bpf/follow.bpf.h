@@ -144,6 +144,16 @@ static __always_inline bool fits(struct tcp_sock *tcp, __u64 bytes)
 	return (__u64)sk->sk_wmem_queued + 2 * bytes + SEND_SLACK <= (__u64)sk->sk_sndbuf;
 }
 
+/* Bytes that the kernel puts into one segment of its queue, at least: tcp_xmit_size_goal(). */
+static __always_inline __u32 segment_bytes(const struct tcp_sock *tcp)
+{
+	/* An acknowledgement of what came in disorder takes some. */
+	__u32 bytes = tcp->mss_cache > TCP_OPTIONS_MAX ? tcp->mss_cache - TCP_OPTIONS_MAX : 1;
+	__u32 together = tcp->gso_segs;
+
+	return together > 1 ? (together - 1) * bytes : bytes;
+}
+
 /*
  * Likewise, but exact, for the first bytes of a message: whether the kernel takes all of them at once.
  *
@@ -154,12 +164,11 @@ static __always_inline bool fits_exactly(const struct tcp_sock *tcp, __u32 bytes
 {
 	const struct sock *sk = (const struct sock *)tcp;
 	__u32 unsent = tcp->write_seq - tcp->snd_nxt, lowat = tcp->notsent_lowat;
-	/* An acknowledgement of what came in disorder takes bytes of a segment. */
-	__u32 segment = tcp->mss_cache - TCP_OPTIONS_MAX, more;
+	/* New segments before the last one. */
+	__u32 more = (bytes - 1) / segment_bytes(tcp);
 
-	if ((__s32)segment <= 0 || (lowat && unsent + bytes >= lowat))
+	if (lowat && unsent + bytes >= lowat)
 		return false;
-	more = (bytes - 1) / segment; /* new segments before the last one */
 	return (__u64)sk->sk_wmem_queued + bytes + more * SEGMENT_OVERHEAD < (__u64)sk->sk_sndbuf;
 }
 

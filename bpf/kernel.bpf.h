@@ -94,6 +94,7 @@ struct tcp_sock {
 	__u32 snd_nxt;	  /* sequence number after the last byte handed to the network */
 	__u32 notsent_lowat;
 	__u32 mss_cache; /* bytes that a segment holds */
+	__u16 gso_segs;	 /* that many are handed to the network as one; 0: that was not asked yet */
 	bool is_mptcp;	 /* a part of a multipath connection, or listens for such */
 };
 
