@@ -376,6 +376,23 @@ static __always_inline bool is_watched(struct tcp_sock *tcp)
 	       !sleeper;
 }
 
+/* Whether a packet begins behind all that has come; what TCP has not seen yet included, as far as known. */
+static __always_inline bool is_ahead_of_all(struct tcp_sock *tcp, __u32 seq)
+{
+	const struct sock *sk = (const struct sock *)tcp;
+	struct sk_buff *tail = sk->sk_backlog.tail;
+	__u32 end = 0;
+
+	if ((__s32)(seq - tcp->rcv_nxt) <= 0)
+		return false;
+	if (!sk->sk_backlog.len)
+		return true;
+	return tail &&
+	       !bpf_core_read(&end, sizeof(end),
+			      &((struct tcp_skb_cb *)(void *)tail->cb)->end_seq) &&
+	       (__s32)(seq - end) > 0;
+}
+
 /*
  * Whether a packet came before one that it should have come behind, and may not be passed. What fills
  * the hole later comes together with it, as two buffers at once: the first cannot be eaten in silence
@@ -386,10 +403,9 @@ static __always_inline bool is_out_of_turn(const struct conn *conn, struct tcp_s
 {
 	bool passed = conn->switched || (conn->ingress == INGRESS_BODY && !conn->body.refused);
 
-	if ((__s32)(packet->seq - tcp->rcv_nxt) <= 0 || (passed && !(conn->handed & HANDED_UP)))
+	if (passed && !(conn->handed & HANDED_UP))
 		return false;
-	/* TCP may not have seen yet what it came behind. */
-	return !((struct sock *)tcp)->sk_backlog.len && !is_watched(tcp);
+	return is_ahead_of_all(tcp, packet->seq) && !is_watched(tcp);
 }
 
 /* The client sends it again: RFC 9293 3.8.1. */

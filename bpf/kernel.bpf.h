@@ -78,6 +78,7 @@ struct sock {
 			int counter;
 		} rmem_alloc; /* bytes of memory that what was received takes until it is read */
 		int len;      /* bytes that TCP has not seen yet */
+		struct sk_buff *tail; /* the last of them */
 	} sk_backlog;
 	struct {
 		int owned; /* a system call has it */
@@ -99,7 +100,8 @@ struct tcp_sock {
 };
 
 struct tcp_skb_cb {
-	__u32 seq; /* sequence number of the first byte */
+	__u32 seq;     /* sequence number of the first byte */
+	__u32 end_seq; /* and behind the last */
 };
 
 struct task_struct {
