@@ -214,6 +214,8 @@ test-apps: ## install the applications and clients of the README's table, and pa
 KERNELS  ?= linux-image-cloud-amd64 linux-image-6.12-cloud-amd64
 VM_TESTS ?= net/ parity
 
+vm-programs: all build/test/sluiced build/test/sluice build/test/tests/parity/parity $(NET_TESTS) $(NET_TOOLS)
+
 test-vm: ## boot Debian's 6.1 and 6.12 under qemu and pass the gate's tests in them (as root); KERNELS, VM_TESTS choose
 	$(Q)scripts/setup --vm
 	$(Q)for kernel in $(KERNELS); do tests/vm/run $$kernel $(VM_TESTS) || exit 1; done
@@ -249,4 +251,4 @@ uninstall: ## remove what install put there
 clean: ## remove what was built
 	rm -rf build
 
-.PHONY: all help test test-apps test-vm fuzz fuzz-gate check-build format format-check run install uninstall clean
+.PHONY: all help test test-apps vm-programs test-vm fuzz fuzz-gate check-build format format-check run install uninstall clean

@@ -307,7 +307,7 @@ static __noinline enum step judge_body(struct judgement *judged)
 	return body.refused ? STEP_EAT : STEP_PASS;
 }
 
-/* Whether bytes from the client end here, and cannot wake the application. */
+/* Whether what comes next from the client is eaten: the application gets none of it. */
 static __always_inline bool are_eaten(const struct conn *conn)
 {
 	return conn->closing || conn->ingress == INGRESS_CLOSED ||

@@ -5,7 +5,8 @@
  *
  * They give what no helper gives on all kernels: where the next byte of an answer will stand in
  * the TCP stream, whether it will fit, who waits for a socket, in which
- * network namespace it is, which of its bytes a buffer holds, and whether the kernel itself sends.
+ * network namespace it is, which of its bytes a buffer holds, what of them the application has read,
+ * whose connection it is, and whether the kernel itself sends.
  */
 #ifndef SLUICE_KERNEL_BPF_H
 #define SLUICE_KERNEL_BPF_H
@@ -53,9 +54,8 @@ struct socket_wq {
 };
 
 struct sk_buff {
-	char cb[48]; /* TCP's: struct tcp_skb_cb */
-	unsigned long
-		_sk_redir; /* where a verdict redirected it to, with flags in its lowest bits */
+	char cb[48];		 /* TCP's: struct tcp_skb_cb */
+	unsigned long _sk_redir; /* where a verdict redirects it to, and flags in its lowest bits */
 };
 
 struct sk_buff_head {

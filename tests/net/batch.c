@@ -284,8 +284,11 @@ size_t batch_end(struct batch *batch)
 	/* A day that has ended takes its count along. */
 	if (!batch->destination->table || keys->day != batch->day)
 		return 0;
-	/* Of what turned bad, nothing need have reached the application, nor of what it left unread. */
-	slack = batch->failures || after == BREAKS || after == LEAVES ? counted : 0;
+	/* Of what turned bad, nothing need have reached the application. */
+	slack = batch->failures || after == BREAKS ? counted : 0;
+	/* One request at most for each that it was given is left unread. */
+	if (after == LEAVES && !slack)
+		slack = batch->heads;
 	if (batch->heads <= counted && counted <= batch->heads + slack)
 		return 0;
 	printf("# %s: the application was given %zu requests, the key has counted %u\n",

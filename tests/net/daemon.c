@@ -16,7 +16,6 @@
 #include "../../user/keys.h"
 #include "http_client.h"
 
-#define START_MS      30000 /* an emulated processor takes its time to verify the programs */
 #define ARGUMENTS_MAX 80
 
 pid_t daemon_pid;
@@ -91,6 +90,8 @@ static bool answers(void)
 
 uint64_t daemon_start(void)
 {
+	/* An emulated processor takes its time to verify the programs. */
+	uint64_t patience_ms = getenv("TESTS_EMULATED") ? 3 * PATIENCE_MS : PATIENCE_MS;
 	uint64_t start_ms = monotonic_ms();
 
 	assert_int_equal(daemon_pid, 0);
@@ -98,7 +99,7 @@ uint64_t daemon_start(void)
 	while (!answers()) {
 		bool runs = process_runs(daemon_pid);
 
-		if (!runs || monotonic_ms() > start_ms + START_MS) {
+		if (!runs || monotonic_ms() > start_ms + patience_ms) {
 			if (runs)
 				process_stop(daemon_pid, SIGKILL);
 			daemon_pid = 0;
