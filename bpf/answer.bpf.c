@@ -3,8 +3,9 @@
  * What leaves a gated socket: the gate's own answers take the place of the requests that were
  * refused, and the application's answers get their headers.
  *
- * A message may only grow where it is certain to be sent whole. Otherwise the kernel would send a
- * part, and the application, told how much of *its* bytes went out, would write some of them twice.
+ * A message may only grow where what it grows by is certain to be sent at once. Otherwise the kernel
+ * would send a part, and the application, told how much of *its* bytes went out, would write some of
+ * them twice.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -38,7 +39,6 @@ struct walk {
 	__u32 window; /* offset of msg->data within the message */
 	__u32 length; /* bytes of the window */
 	__u32 event;  /* enum response_event that ended the window */
-	__u32 apply;  /* bytes to send before the rest is looked at again; 0: all */
 	__u32 failed;
 	__u32 over; /* the answer ends with this message, or in it */
 };
@@ -57,6 +57,12 @@ static __always_inline int give_up(struct conn *conn)
 	conn->closing = CLOSING_SENT;
 	count(COUNTER_DISCARDED);
 	return SK_DROP;
+}
+
+/* Pieces that the first `bytes` bytes of a message are in, at most: the kernel fills pages one by one. */
+static __always_inline __u32 pieces(__u32 bytes)
+{
+	return bytes ? bytes / BUFFER_BYTES + 2 : 0;
 }
 
 /*
@@ -79,7 +85,7 @@ static __noinline int answer_and_close(struct walk *walk, __u32 at)
 
 	conn->closing = CLOSING_SENT;
 	conn->answering = 0;
-	if (!length || !fits(walk->tcp, at + length))
+	if (!length || !fits(walk->tcp, at + length, pieces(at) + 1, 0))
 		/* The application's own bytes are not lost for it. */
 		return at ? SK_PASS : SK_DROP;
 	at_once = !conn->linger || !tell_end(conn, walk->cookie, LINGER_MS);
@@ -112,7 +118,7 @@ static __noinline int answer_and_go_on(struct walk *walk)
 	 * Sent back unreplaced, the client would get its own request. Dropped, the kernel ends the
 	 * connection: worse than an answer, better than a wrong one.
 	 */
-	if (!length || !fits(tcp, length) || resize(msg, length) ||
+	if (!length || !fits(tcp, length, 1, 0) || resize(msg, length) ||
 	    !write_answer(msg, owed->reply, 0, length, owed->reset_minute))
 		return give_up(conn);
 	conn->written = 1;
@@ -147,9 +153,9 @@ static __always_inline int replace_buffer(struct walk *walk)
 }
 
 /*
- * Insert the two headers at walk->offset, behind the answer's status line. Where the whole message
- * may not fit, its bytes up to the headers' end are sent first, and the rest as a message of its
- * own, which does not grow.
+ * Insert the two headers at walk->offset, behind the answer's status line. They and all before them must
+ * be sent at once: where the kernel stops behind them, it tells the application rightly how many of its
+ * bytes went out.
  */
 static __noinline long insert_headers(struct walk *walk)
 {
@@ -158,15 +164,14 @@ static __noinline long insert_headers(struct walk *walk)
 	bool small;
 	__u8 *p;
 
-	if (!fits_exactly(walk->tcp, end) || bpf_msg_push_data(msg, at, HEADERS_LENGTH, 0)) {
+	small = msg->size + HEADERS_LENGTH <= WINDOW_SIZE;
+	if (!fits(walk->tcp, end, small ? 1 : pieces(at) + 1, 0) ||
+	    bpf_msg_push_data(msg, at, HEADERS_LENGTH, 0)) {
 		count(COUNTER_ANSWERS_PLAIN);
 		return 0;
 	}
-	if (!fits(walk->tcp, msg->size))
-		walk->apply = end;
 	walk->failed = 1;
 	/* In one piece while it is small: each piece of a message is a TCP segment of its own. */
-	small = msg->size <= WINDOW_SIZE;
 	if (bpf_msg_pull_data(msg, small ? 0 : at, small ? msg->size : end, 0))
 		return 1;
 	p = place(msg, small ? at : 0, HEADERS_LENGTH);
@@ -177,7 +182,7 @@ static __noinline long insert_headers(struct walk *walk)
 	put_digits(p + RESET_AT, RESET_WIDTH, walk->conn->reset_ms);
 	walk->failed = 0;
 	walk->offset = end;
-	return walk->apply != 0;
+	return 0;
 }
 
 /* Skip a body within the window. Returns nonzero where it ends beyond. */
@@ -292,7 +297,7 @@ static __always_inline __u32 follow_answer(struct walk *walk)
 	if (!conn->answer_due)
 		return walk->offset;
 	bpf_loop(WINDOWS_MAX, look_at_window, walk, 0);
-	if (walk->over || walk->apply || walk->failed)
+	if (walk->over || walk->failed)
 		return walk->offset;
 	/* Whatever was not looked at, it belongs to this answer, whose end is not known then. */
 	if (walk->offset < walk->msg->size)
@@ -344,8 +349,6 @@ static __always_inline int application_writes(struct walk *walk)
 	end = follow_answer(walk);
 	if (walk->failed) /* it has grown by bytes that nobody wrote */
 		return give_up(conn);
-	if (walk->apply)
-		return pass_some(walk, walk->apply);
 	/* An answer to no request that was counted does not go out. */
 	if (end < msg->size)
 		return end ? pass_some(walk, end) : give_up(conn);

@@ -14,14 +14,9 @@
 #include "core.h"
 #include "kernel.bpf.h"
 
-/*
- * Bytes of send buffer that must be free besides twice what is sent: the kernel adds its own
- * overhead for each segment, and a client with a small window makes it cut small ones.
- */
-#define SEND_SLACK 4096
-
-#define TCP_OPTIONS_MAX	 40   /* bytes */
-#define SEGMENT_OVERHEAD 2048 /* at most, of memory that counts as queued */
+#define TCP_OPTIONS_MAX 40   /* bytes */
+#define BUFFER_BYTES	4096 /* a buffer holds at least, if it may: its parts are pages */
+#define BUFFER_OVERHEAD 2048 /* bytes at most that count as queued besides the buffer's own */
 
 /*
  * Bytes were written that no program saw. Within a body they count as body; anywhere else it is no
@@ -129,47 +124,61 @@ core_function enum turn whose_turn(struct conn *conn, const struct tcp_sock *tcp
 	return TURN_INGRESS;
 }
 
-/* Whether bytes more can be queued on the socket for certain. */
-static __always_inline bool fits(struct tcp_sock *tcp, __u64 bytes)
-{
-	struct sock *sk = (struct sock *)tcp;
-	__u32 unsent = tcp->write_seq - tcp->snd_nxt;
-	__u32 lowat = tcp->notsent_lowat;
-
-	if (lowat && unsent + bytes >= lowat)
-		return false;
-	/* With nothing queued, the kernel takes this much however small the buffer is. */
-	if (!sk->sk_wmem_queued && bytes <= REPLY_SIZE)
-		return true;
-	return (__u64)sk->sk_wmem_queued + 2 * bytes + SEND_SLACK <= (__u64)sk->sk_sndbuf;
-}
-
-/* Bytes that the kernel puts into one segment of its queue, at least: tcp_xmit_size_goal(). */
+/* Bytes that a segment holds, at least. */
 static __always_inline __u32 segment_bytes(const struct tcp_sock *tcp)
 {
 	/* An acknowledgement of what came in disorder takes some. */
-	__u32 bytes = tcp->mss_cache > TCP_OPTIONS_MAX ? tcp->mss_cache - TCP_OPTIONS_MAX : 1;
-	__u32 together = tcp->gso_segs;
+	return tcp->mss_cache > TCP_OPTIONS_MAX ? tcp->mss_cache - TCP_OPTIONS_MAX : 1;
+}
 
-	return together > 1 ? (together - 1) * bytes : bytes;
+/* Bytes that the kernel puts into one buffer of its queue, at least: tcp_xmit_size_goal(). */
+static __always_inline __u32 buffer_bytes(const struct tcp_sock *tcp)
+{
+	__u32 bytes = segment_bytes(tcp), together = tcp->gso_segs;
+
+	if (together > 1)
+		bytes *= together - 1;
+	return bytes < BUFFER_BYTES ? bytes : BUFFER_BYTES;
+}
+
+/* The most that may wait in the queue unsent, tcp(7). */
+static __always_inline __u32 unsent_max(const struct tcp_sock *tcp)
+{
+	const struct sock *sk = (const struct sock *)tcp;
+
+	return tcp->notsent_lowat ?: sk->__sk_common.skc_net.net->ipv4.sysctl_tcp_notsent_lowat;
 }
 
 /*
- * Likewise, but exact, for the first bytes of a message: whether the kernel takes all of them at once.
+ * Whether the kernel takes so many bytes at once, in so many pieces of a message or less, if it were to
+ * allocate `reserve` bytes besides.
  *
- * It puts them behind what is in the last segment of its queue, and the rest into new ones; before each
- * of these it asks whether the buffer is full (tcp_sendmsg_locked(); before 6.5, tcp_build_frag()).
+ * It puts them behind what is in the last buffer of its queue, and the rest into new ones; before each
+ * of these it asks whether the queue is full (tcp_sendmsg_locked(); before 6.5, tcp_build_frag()). Any
+ * piece may begin with a new one, since the one before may be sent already.
  */
-static __always_inline bool fits_exactly(const struct tcp_sock *tcp, __u32 bytes)
+static __always_inline bool fits(const struct tcp_sock *tcp, __u32 bytes, __u32 pieces,
+				 __u64 reserve)
 {
 	const struct sock *sk = (const struct sock *)tcp;
-	__u32 unsent = tcp->write_seq - tcp->snd_nxt, lowat = tcp->notsent_lowat;
-	/* New segments before the last one. */
-	__u32 more = (bytes - 1) / segment_bytes(tcp);
+	/* New buffers before the last. */
+	__u64 more = (bytes - 1) / buffer_bytes(tcp) + pieces - 1;
 
-	if (lowat && unsent + bytes >= lowat)
+	if ((__u64)(tcp->write_seq - tcp->snd_nxt) + bytes >= unsent_max(tcp))
 		return false;
-	return (__u64)sk->sk_wmem_queued + bytes + more * SEGMENT_OVERHEAD < (__u64)sk->sk_sndbuf;
+	return (__u64)sk->sk_wmem_queued + bytes + more * BUFFER_OVERHEAD + reserve <
+	       (__u64)sk->sk_sndbuf;
+}
+
+/*
+ * Whether one of the gate's answers will fit when it is sent. Until then TCP may cut all that is queued
+ * into segments, each of which becomes a buffer of its own.
+ */
+static __always_inline bool will_fit(const struct tcp_sock *tcp)
+{
+	__u64 queued = tcp->write_seq - tcp->snd_una;
+
+	return fits(tcp, REPLY_SIZE, 1, queued / segment_bytes(tcp) * BUFFER_OVERHEAD);
 }
 
 #endif

@@ -111,7 +111,7 @@ static __noinline enum step refuse_and_close(struct judgement *judged, bool ling
 {
 	struct conn *conn = judged->conn;
 
-	if (!fits(judged->tcp, REPLY_SIZE))
+	if (!will_fit(judged->tcp))
 		return STEP_WAIT;
 	owe(judged, REPLY_CLOSE);
 	conn->ingress = INGRESS_CLOSED;
@@ -144,7 +144,7 @@ static __noinline enum step refuse(struct judgement *judged)
 
 	if (!conn->head.persistent || (goes_on && !body->chunked && body->left > DISCARD_MAX))
 		return refuse_and_close(judged, goes_on);
-	if (!fits(judged->tcp, REPLY_SIZE))
+	if (!will_fit(judged->tcp))
 		return STEP_WAIT;
 	owe(judged, conn->head.minor ? REPLY_IMPLICIT : REPLY_KEEP_ALIVE);
 	if (body->chunked)

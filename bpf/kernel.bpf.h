@@ -17,8 +17,13 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct netns_ipv4 {
+	unsigned int sysctl_tcp_notsent_lowat;
+};
+
 struct net {
 	__u64 net_cookie;
+	struct netns_ipv4 ipv4;
 };
 
 typedef struct {
@@ -93,6 +98,7 @@ struct tcp_sock {
 	__u32 copied_seq; /* likewise, of the first that counts as unread */
 	__u32 write_seq;  /* sequence number after the last byte the application wrote */
 	__u32 snd_nxt;	  /* sequence number after the last byte handed to the network */
+	__u32 snd_una;	  /* sequence number of the first byte that is not acknowledged */
 	__u32 notsent_lowat;
 	__u32 mss_cache; /* bytes that a segment holds */
 	__u16 gso_segs;	 /* that many are handed to the network as one; 0: that was not asked yet */
