@@ -41,6 +41,7 @@ extern struct stage stage;
 enum promise_flags {
 	ONCE = 0,	      /* *state is its struct promise */
 	EACH_APPLICATION = 1, /* run for every application; *state is its struct application */
+	OWN_MACHINE = 2,      /* changes the machine; run in a virtual one alone (tests/vm) */
 };
 
 /* One row of a test program: the promise, as its name says it, and the check. */
@@ -110,6 +111,9 @@ void sleep_until_ms(uint64_t instant_ms);
  * that the contract names, otherwise smaller.
  */
 bool full_run(void);
+
+/* True in a virtual machine of the tests' own (tests/vm). Its processors are emulated, and slow. */
+bool emulated(void);
 
 /* Sleep a moment between two looks at a condition. */
 void breathe(void);

@@ -45,6 +45,11 @@ bool full_run(void)
 	return value && !strcmp(value, "1");
 }
 
+bool emulated(void)
+{
+	return getenv("TESTS_EMULATED") != NULL;
+}
+
 void breathe(void)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);

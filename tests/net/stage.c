@@ -168,25 +168,36 @@ static int after_each(void **state)
 	return daemon_remove();
 }
 
+/* Why a promise that changes the machine cannot be tested on this one; NULL: it can. */
+static const char *missing_machine(const struct promise *promise)
+{
+	bool changes = promise->flags & OWN_MACHINE;
+
+	return changes && !emulated() ? "it sets what all of the machine shares: make test-vm"
+				      : NULL;
+}
+
 static void left_out(void **state)
 {
 	(void)state;
 	skip();
 }
 
-/* One test of a promise about one application. */
-static struct CMUnitTest about(const struct promise *promise, struct application *application)
+/* One test of a promise, maybe about one application. missing: why it cannot run here, or NULL. */
+static struct CMUnitTest test_of(const struct promise *promise, struct application *application,
+				 const char *missing)
 {
-	const char *missing = application->missing;
 	char *name;
 
-	if (asprintf(&name, "%s: %s%s%s%s", application->name, promise->name, missing ? " (" : "",
+	if (asprintf(&name, "%s%s%s%s%s%s", application ? application->name : "",
+		     application ? ": " : "", promise->name, missing ? " (" : "",
 		     missing ? missing : "", missing ? ")" : "") < 0)
 		give_up("asprintf");
 	return (struct CMUnitTest){ .name = name,
 				    .test_func = missing ? left_out : promise->check,
 				    .teardown_func = after_each,
-				    .initial_state = application };
+				    .initial_state =
+					    application ? (void *)application : (void *)promise };
 }
 
 /* The table as cmocka wants it: a promise about each application becomes one test for each. */
@@ -197,12 +208,10 @@ static size_t lay_out(const struct promise *promises, size_t count, struct CMUni
 	for (size_t i = 0; i < count; i++) {
 		if (promises[i].flags & EACH_APPLICATION)
 			for (int a = 0; a < APPLICATIONS; a++)
-				tests[n++] = about(&promises[i], &applications[a]);
+				tests[n++] = test_of(&promises[i], &applications[a],
+						     applications[a].missing);
 		else
-			tests[n++] = (struct CMUnitTest){ .name = strdup(promises[i].name),
-							  .test_func = promises[i].check,
-							  .teardown_func = after_each,
-							  .initial_state = (void *)&promises[i] };
+			tests[n++] = test_of(&promises[i], NULL, missing_machine(&promises[i]));
 	}
 	return n;
 }
