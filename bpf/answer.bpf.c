@@ -161,20 +161,20 @@ static __noinline long insert_headers(struct walk *walk)
 {
 	struct sk_msg_md *msg = walk->msg;
 	__u32 at = walk->offset, end = at + HEADERS_LENGTH;
-	bool small;
+	/* Each piece of a message is a TCP segment of its own: all in one while it is small. */
+	bool small = msg->size + HEADERS_LENGTH <= WINDOW_SIZE, first = end <= WINDOW_SIZE;
+	__u32 begin = first ? 0 : at;
 	__u8 *p;
 
-	small = msg->size + HEADERS_LENGTH <= WINDOW_SIZE;
-	if (!fits(walk->tcp, end, small ? 1 : pieces(at) + 1, 0) ||
+	if (!fits(walk->tcp, end, first ? 1 : pieces(at) + 1, 0) ||
 	    bpf_msg_push_data(msg, at, HEADERS_LENGTH, 0)) {
 		count(COUNTER_ANSWERS_PLAIN);
 		return 0;
 	}
 	walk->failed = 1;
-	/* In one piece while it is small: each piece of a message is a TCP segment of its own. */
-	if (bpf_msg_pull_data(msg, small ? 0 : at, small ? msg->size : end, 0))
+	if (bpf_msg_pull_data(msg, begin, small ? msg->size : end, 0))
 		return 1;
-	p = place(msg, small ? at : 0, HEADERS_LENGTH);
+	p = place(msg, at - begin, HEADERS_LENGTH);
 	if (!p)
 		return 1;
 	__builtin_memcpy(p, HEADERS, HEADERS_LENGTH);
