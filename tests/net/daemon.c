@@ -146,7 +146,7 @@ int daemon_remove(void)
 	return status >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-int api(const char *method, const char *target, const char *body, char *ret_text, size_t size)
+int api_try(const char *method, const char *target, const char *body, char *ret_text, size_t size)
 {
 	struct client client;
 	struct response response;
@@ -159,15 +159,25 @@ int api(const char *method, const char *target, const char *body, char *ret_text
 			  method, target, body ? strlen(body) : 0, body ? body : "");
 	assert_in_range(length, 1, sizeof(text) - 1);
 	status = client_connect_unix(&client, stage.socket);
-	if (!status)
-		status = client_send(&client, text, length);
+	if (status)
+		return status;
+	status = client_send(&client, text, length);
 	if (!status)
 		status = client_read(&client, false, &response);
-	if (status)
-		fail_msg("%s %s: %s", method, target, strerror(-status));
-	snprintf(ret_text, size, "%.*s", (int)response.body_length, response.body);
-	status = response.status;
+	if (!status) {
+		snprintf(ret_text, size, "%.*s", (int)response.body_length, response.body);
+		status = response.status;
+	}
 	client_close(&client);
+	return status;
+}
+
+int api(const char *method, const char *target, const char *body, char *ret_text, size_t size)
+{
+	int status = api_try(method, target, body, ret_text, size);
+
+	if (status < 0)
+		fail_msg("%s %s: %s", method, target, strerror(-status));
 	return status;
 }
 

@@ -67,36 +67,72 @@ static void judge(struct tally *tally, const struct response *response, uint64_t
 		note_wrong(tally, response);
 }
 
-static void *ask_on(void *argument)
+/* One request, in two segments where that is asked for, and its answer. Returns as client_ask(). */
+static int ask_once(const struct seat *seat, struct client *client, struct response *ret_response)
 {
-	const struct seat *seat = argument;
+	const struct hammer *hammer = seat->hammer;
+	const char *key = hammer->keys[seat->number % hammer->key_count];
+	char head[512];
+	int length, error;
+
+	if (!hammer->split || seat->number % 2)
+		return client_ask(client, "GET", hammer->target, key, "", ret_response);
+	length = snprintf(head, sizeof(head),
+			  "GET %s HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer %s\r\n\r\n",
+			  hammer->target, key);
+	error = client_send(client, head, length / 2);
+	if (!error)
+		error = client_send(client, head + length / 2, length - length / 2);
+	if (!error)
+		error = client_read(client, false, ret_response);
+	return error ? error : ret_response->status;
+}
+
+/* Ask over one connection until it ends, or all is to stop. */
+static void ask_over(const struct seat *seat, struct client *client)
+{
 	const struct hammer *hammer = seat->hammer;
 	struct timespec pause = { .tv_nsec = hammer->pause_us * 1000l };
-	const char *key = hammer->keys[seat->number % hammer->key_count];
 	struct tally *tally = hammer->tally;
 	struct response response;
-	struct client client;
 
-	if (client_connect(&client, hammer->port)) {
-		add(&tally->closed);
-		add(&tally->ready);
-		return NULL;
-	}
-	add(&tally->ready);
 	while (!stopped(tally)) {
 		uint64_t sent_ms = now_ms();
-		int status = client_ask(&client, "GET", hammer->target, key, "", &response);
+		int status = ask_once(seat, client, &response);
 
 		add(&tally->sent);
 		if (status < 0) {
 			add(&tally->closed);
-			break;
+			return;
 		}
 		judge(tally, &response, sent_ms);
 		if (hammer->pause_us)
 			nanosleep(&pause, NULL);
 	}
-	client_close(&client);
+}
+
+static void *ask_on(void *argument)
+{
+	const struct seat *seat = argument;
+	const struct hammer *hammer = seat->hammer;
+	struct tally *tally = hammer->tally;
+	struct client client;
+	bool first = true;
+
+	do {
+		int error = client_connect(&client, hammer->port);
+
+		if (first)
+			add(&tally->ready);
+		first = false;
+		if (error) {
+			add(&tally->closed);
+			breathe();
+			continue;
+		}
+		ask_over(seat, &client);
+		client_close(&client);
+	} while (hammer->reconnect && !stopped(tally));
 	return NULL;
 }
 

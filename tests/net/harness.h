@@ -197,6 +197,9 @@ int daemon_remove(void);
 /* One call of the control API; body is JSON or NULL. Returns the status and the body's text. */
 int api(const char *method, const char *target, const char *body, char *ret_text, size_t size);
 
+/* Likewise, where the daemon may be gone: a negative errno, and no failed test. */
+int api_try(const char *method, const char *target, const char *body, char *ret_text, size_t size);
+
 struct key key_create(const struct key_options *options);
 struct key key_limited(unsigned int per_minute, unsigned int per_day);
 void key_revoke(const struct key *key);

@@ -108,6 +108,8 @@ struct hammer {
 	unsigned int processes;
 	unsigned int connections; /* in each process */
 	unsigned int pause_us;	  /* between two requests of a connection */
+	bool split;		  /* every other connection sends its heads in two segments */
+	bool reconnect;		  /* one that ended is made anew */
 	struct tally *tally;	  /* made by hammer_start() */
 	pid_t pids[16];
 };
