@@ -83,6 +83,7 @@ struct verdict {
 	struct answers answers;
 	struct executed executed;
 	uint64_t own_counted, other_counted, spent_counted;
+	uint64_t took_ms;   /* until all was answered, or the connection over */
 	char why[WHY_SIZE]; /* the promise that is broken; "": none */
 };
 

@@ -104,6 +104,7 @@ static void try_stream(struct worker *worker, struct verdict *ret_verdict)
 		.other_id = pair->other.id,
 	};
 	uint64_t own = usage_admitted(pair->own_slot), other = usage_admitted(pair->other_slot);
+	uint64_t begun_ms = monotonic_ms();
 	uint16_t port;
 	int fd;
 
@@ -115,6 +116,7 @@ static void try_stream(struct worker *worker, struct verdict *ret_verdict)
 	}
 	ledger_open(stream->server, port, &texts);
 	deliver(fd, stream, &texts, &ret_verdict->answers, ret_verdict->why);
+	ret_verdict->took_ms = monotonic_ms() - begun_ms;
 	/* First what was executed, then what was counted: counting comes before executing. */
 	ret_verdict->executed = ledger_close(stream->server, port,
 					     may_end_unseen(stream) ? SETTLE_MS : PATIENCE_MS);
@@ -146,11 +148,12 @@ static void keep(struct worker *worker, const struct verdict *verdict, const cha
 		try_stream(worker, &again);
 		times += again.why[0] != '\0';
 	}
-	printf("# finding: %s, %s stream to %s: %s\n#   executed %u, counted %llu; again %u of %u "
-	       "times\n",
+	printf("# finding: %s, %s stream to %s: %s\n#   after %llu ms executed %u, counted %llu; "
+	       "again %u of "
+	       "%u times\n",
 	       name, stream_kind_name(worker->stream.kind), server_name(worker->stream.server),
-	       verdict->why, verdict->executed.own, (unsigned long long)verdict->own_counted, times,
-	       AGAIN);
+	       verdict->why, (unsigned long long)verdict->took_ms, verdict->executed.own,
+	       (unsigned long long)verdict->own_counted, times, AGAIN);
 	printf("#   saved in %s\n", path);
 }
 
