@@ -74,8 +74,8 @@ static int fail_sync(struct failure *ret_failure, int err)
 	switch (err) {
 	case -E2BIG:
 		return failure_set(ret_failure, FAILURE_UNAVAILABLE,
-				   "The key table is full. Revoke keys, or raise the number of "
-				   "keys in the configuration.");
+				   "The key table is full. Revoke keys, or raise max_keys in the "
+				   "configuration.");
 	case -EAGAIN:
 		return failure_set(ret_failure, FAILURE_UNAVAILABLE,
 				   "The key table is full until slots of revoked keys are free "

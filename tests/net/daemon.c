@@ -295,3 +295,12 @@ const char *unknown_key(void)
 	key_make(KEY_WORD_DEFAULT, text);
 	return text;
 }
+
+void expect_no_connections(void)
+{
+	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+
+	while (status_number("connections.open") && monotonic_ms() < end_ms)
+		breathe();
+	assert_int_equal(status_number("connections.open"), 0);
+}

@@ -208,6 +208,9 @@ void key_used(const struct key *key, unsigned int *ret_minute, unsigned int *ret
 /* A number in the status, its place named like "connections.open". */
 int64_t status_number(const char *place);
 
+/* Wait until no connection has a record any more. */
+void expect_no_connections(void);
+
 /* A key of the right shape that was never issued. */
 const char *unknown_key(void);
 

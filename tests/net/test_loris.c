@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cost.h"
 #include "harness.h"
 #include "http_client.h"
 #include "stand_in.h"
@@ -36,46 +37,6 @@
 #define HOARD_SIZE     (4 * 1024 * 1024) /* bytes that each would send */
 #define STORE_MAX_KIB  (64 * 1024)	 /* of all connections */
 #define STORE_MORE_KIB (24 * 1024)	 /* room for what else the relay has */
-
-/* --- what a process costs ------------------------------------------------------------------------ */
-
-struct cost {
-	uint64_t cpu_ms;
-	uint64_t rss_kib;
-};
-
-/* Add the cost of a process. */
-static void add_cost(struct cost *cost, pid_t pid)
-{
-	unsigned long user = 0, system = 0, pages = 0;
-	char path[64];
-	FILE *file;
-
-	assert_true(pid > 0);
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "re");
-	assert_non_null(file);
-	assert_int_equal(fscanf(file, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-				&user, &system),
-			 2);
-	fclose(file);
-	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
-	file = fopen(path, "re");
-	assert_non_null(file);
-	assert_int_equal(fscanf(file, "%*u %lu", &pages), 1);
-	fclose(file);
-	cost->cpu_ms += (user + system) * 1000 / sysconf(_SC_CLK_TCK);
-	cost->rss_kib += pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-static struct cost cost_of_gate(void)
-{
-	struct cost cost = { 0 };
-
-	add_cost(&cost, daemon_pid);
-	add_cost(&cost, process_find("sluiced-relay"));
-	return cost;
-}
 
 /* --- a client among others ------------------------------------------------------------------------- */
 

@@ -198,16 +198,6 @@ static void outgoing(void **state)
 	client_close(&client);
 }
 
-/* Wait until no connection has a record any more. */
-static void expect_no_connections(void)
-{
-	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
-
-	while (status_number("connections.open") && monotonic_ms() < end_ms)
-		breathe();
-	assert_int_equal(status_number("connections.open"), 0);
-}
-
 /* More connections than the table holds: the rest is turned away, not let through unjudged. */
 static void table_full(void **state)
 {
@@ -337,65 +327,6 @@ static void trailers_passed(void **state)
 	expect_seen(&applications[NGINX], "/echo/trailer", 0);
 }
 
-/* One short life of a connection; how it goes and ends depends on its number. */
-static void short_life(const struct application *application, const char *key, int number)
-{
-	static const char half[] = "GET / HTTP/1.1\r\nHost: ap";
-	struct client client;
-	struct response response;
-
-	assert_int_equal(client_connect(&client, application->port), 0);
-	switch (number % 8) {
-	case 0: /* no byte at all */
-		break;
-	case 1:
-		client_ask(&client, "GET", "/", key, "Connection: close\r\n", &response);
-		break;
-	case 2:
-		client_ask(&client, "GET", "/", NULL, "Connection: close\r\n", &response);
-		break;
-	case 3:
-		client_get(&client, "/", NULL);
-		break;
-	case 4: /* RST in the middle of a head */
-		client_send(&client, half, sizeof(half) - 1);
-		client_abort(&client);
-		return;
-	case 5: /* RST before the answer is read */
-		client_printf(&client,
-			      "GET /large HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n",
-			      key);
-		client_abort(&client);
-		return;
-	case 6: /* FIN right behind a request to be refused */
-		client_printf(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-		break;
-	case 7: /* end in the middle of a body */
-		client_printf(&client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nxx");
-		break;
-	}
-	client_close(&client);
-}
-
-static void churn(void **state)
-{
-	enum { LIVES = 10000 };
-	struct key key;
-
-	(void)state;
-	daemon_start();
-	key = key_limited(10000, 100000);
-	for (int i = 0; i < LIVES; i++) {
-		struct application *application = &applications[i / 8 % APPLICATIONS];
-
-		short_life(application->missing ? &applications[NGINX] : application, key.text, i);
-	}
-	expect_no_connections();
-	assert_true(status_number("counts.connectionsOpened") >= LIVES);
-	assert_int_equal(status_number("counts.connectionsOpened"),
-			 status_number("counts.connectionsClosed"));
-}
-
 static const struct promise promises[] = {
 	{ "a connection from before the gate gets nothing through", established_before,
 	  EACH_APPLICATION },
@@ -410,7 +341,6 @@ static const struct promise promises[] = {
 	{ "identity = keep leaves the line, and no forged X-Key-Id", identity_kept,
 	  EACH_APPLICATION },
 	{ "trailers = pass lets through harmless ones, of that port alone", trailers_passed, ONCE },
-	{ "10,000 short connections leave no record behind", churn, ONCE },
 };
 
 int main(void)
