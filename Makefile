@@ -240,7 +240,7 @@ install: all ## install to PREFIX (default /usr/local)
 	install -D -m 644 scripts/sluice.1 $(DESTDIR)$(MANDIR)/man1/sluice.1
 	install -D -m 644 scripts/completions/sluice.bash $(DESTDIR)$(BASHDIR)/sluice
 	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|/usr/local/sbin|$(SBINDIR)|' scripts/sluiced.service >$(DESTDIR)$(UNITDIR)/sluiced.service
+	sed 's|/usr/local/sbin|$(SBINDIR)|; s|/usr/local/bin|$(BINDIR)|' scripts/sluiced.service >$(DESTDIR)$(UNITDIR)/sluiced.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/sluiced.service
 
 uninstall: ## remove what install put there

@@ -12,7 +12,7 @@
 #include <linux/types.h>
 
 /* Version of all layouts in this file. */
-#define SLUICE_ABI 2
+#define SLUICE_ABI 3
 
 #define DIGEST_SIZE	16 /* BLAKE2b-128 of pepper and key */
 #define PEPPER_SIZE	32
@@ -44,7 +44,8 @@ struct gate {
 	__u32 keep_identity;
 	/* 1: pass trailers behind a chunked body, as far as RFC 9110 6.5.1 allows; 0: refuse them. */
 	__u32 pass_trailers;
-	__u32 reserved;
+	/* 1: the port is about to go. No connection is let in, and no request on one that is idle. */
+	__u32 draining;
 };
 
 /* Key of `keys`. */
@@ -87,13 +88,28 @@ struct key_usage {
 	__u64 reserved[4];
 };
 
-/* Value of `settings`, a single element: what every program needs to know. Written by the daemon. */
+/*
+ * Value of `settings`, a single element in memory that the daemon shares: what every program needs to
+ * know. What changes while programs run is a word of its own, so that they find the old or the new.
+ */
 struct settings {
 	__u64 tai_offset_ns; /* CLOCK_TAI - CLOCK_REALTIME */
 	__u8 pepper[PEPPER_SIZE];
-	char key_word[KEY_WORD_MAX];
-	__u32 key_word_length;
-	__u32 abi; /* SLUICE_ABI */
+	union {
+		char key_word[KEY_WORD_MAX]; /* NUL behind it, where there is room */
+		__u64 key_word_bits;
+	};
+	__u32 reserved;
+	__u32 abi; /* SLUICE_ABI; stays at this place, so that every version can read it */
+};
+
+/* What sluice_drain says of each connection of a port that is draining. */
+struct drained {
+	__u64 cookie;
+	__u32 port;
+	__u32 turns; /* requests that were admitted or refused so far */
+	__u32 idle;  /* 1: nothing is under way on it, and all that was sent is acknowledged */
+	__u32 reserved;
 };
 
 /*

@@ -82,7 +82,7 @@ core_inline bool decide_token(const struct token *token, __u32 length,
 			      const struct settings *settings, struct key_digest *ret_digest,
 			      struct decision *ret_decision)
 {
-	if (!token_shape(token, length, settings->key_word, settings->key_word_length))
+	if (!token_shape(token, length, core_load(settings->key_word_bits)))
 		return decide_refuse(ret_decision, REPLY_INVALID_KEY);
 	token_digest(ret_digest, settings->pepper, token, length);
 	return true;

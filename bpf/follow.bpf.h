@@ -124,6 +124,16 @@ core_function enum turn whose_turn(struct conn *conn, const struct tcp_sock *tcp
 	return TURN_INGRESS;
 }
 
+/*
+ * Whether nothing is under way on a connection: no request that has begun, and no answer to one. To be
+ * asked as whose_turn().
+ */
+static __always_inline bool is_idle(struct conn *conn, const struct tcp_sock *tcp)
+{
+	return conn->ingress == INGRESS_HEAD && !(core_load(conn->handed) & HANDED_UP) &&
+	       !conn->switched && !conn->closing && whose_turn(conn, tcp) == TURN_INGRESS;
+}
+
 /* Bytes that a segment holds, at least. */
 static __always_inline __u32 segment_bytes(const struct tcp_sock *tcp)
 {

@@ -16,6 +16,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "core.h"
+#include "follow.bpf.h"
 #include "handoff.bpf.h"
 #include "kernel.bpf.h"
 #include "maps.bpf.h"
@@ -271,13 +272,14 @@ static __noinline bool has_mptcp(struct __sk_buff *skb, const struct packet *pac
  * A packet for a listening socket: data in it reaches the new connection without passing here
  * again. So what could not be enrolled is turned away now; the client tries again, without MPTCP.
  */
-static __always_inline int guard_handshake(struct __sk_buff *skb, struct tcp_sock *listener)
+static __always_inline int guard_handshake(struct __sk_buff *skb, struct tcp_sock *listener,
+					   const struct gate *gate)
 {
 	struct packet packet = read_packet(skb);
 	bool mptcp = bpf_core_field_exists(listener->is_mptcp) && listener->is_mptcp;
 	__u64 *open = open_count();
 
-	if (!open || *open >= max_connections)
+	if (!open || *open >= max_connections || gate->draining)
 		goto out_refuse;
 	/* Data in a SYN (TCP Fast Open) is in the receive queue before any verdict. */
 	if (packet.syn && packet.payload)
@@ -425,14 +427,16 @@ static __always_inline int keep_back(void)
  * the bytes that the relay keeps for a connection.
  */
 static __always_inline int guard_enrolled(struct __sk_buff *skb, const struct bpf_sock *sk,
-					  struct tcp_sock *tcp, const struct socket_mark *mark)
+					  struct tcp_sock *tcp, const struct socket_mark *mark,
+					  bool draining)
 {
 	struct conn *conn = bpf_map_lookup_elem(&conns, &mark->cookie);
 	struct packet packet = read_packet(skb);
 
 	if (!conn)
 		return GUARD_PASS;
-	if (packet.payload && (is_ahead(conn, tcp, &packet) || is_out_of_turn(conn, tcp, &packet)))
+	if (packet.payload && (is_ahead(conn, tcp, &packet) || is_out_of_turn(conn, tcp, &packet) ||
+			       (draining && is_idle(conn, tcp))))
 		return keep_back();
 	if (!packet.fin)
 		return GUARD_PASS;
@@ -452,6 +456,7 @@ int sluice_guard(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
 	struct gate_key key = {};
+	const struct gate *gate;
 	struct socket_mark *mark;
 	struct tcp_sock *tcp;
 
@@ -465,14 +470,14 @@ int sluice_guard(struct __sk_buff *skb)
 		return GUARD_PASS;
 	key.port = sk->src_port;
 	key.netns_cookie = ((struct sock *)tcp)->__sk_common.skc_net.net->net_cookie;
-	if (!bpf_map_lookup_elem(&gates, &key))
-		return GUARD_PASS;
+	gate = bpf_map_lookup_elem(&gates, &key);
 	if (sk->state == BPF_TCP_LISTEN)
-		return guard_handshake(skb, tcp);
+		return gate ? guard_handshake(skb, tcp, gate) : GUARD_PASS;
+	/* One that is enrolled is gated for as long as it lives, whatever becomes of its port. */
 	mark = bpf_sk_storage_get(&marks, sk, 0, 0);
 	if (mark)
-		return guard_enrolled(skb, sk, tcp, mark);
-	if (!read_packet(skb).payload)
+		return guard_enrolled(skb, sk, tcp, mark, gate && gate->draining);
+	if (!gate || !read_packet(skb).payload)
 		return GUARD_PASS;
 	count(COUNTER_GUARD_DROPPED);
 	return GUARD_DROP;

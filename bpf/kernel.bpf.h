@@ -114,6 +114,16 @@ struct task_struct {
 	unsigned int flags; /* PF_KTHREAD among them */
 };
 
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+/* The context of a program that walks through all TCP sockets. */
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+};
+
 #pragma clang attribute pop
 
 #define PF_KTHREAD 0x00200000

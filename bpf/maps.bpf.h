@@ -25,6 +25,7 @@ struct {
 /* What every program needs to know. Written by the daemon. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct settings);

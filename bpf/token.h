@@ -23,29 +23,32 @@ struct token {
 _Static_assert(KEY_TEXT_MAX <= TOKEN_BUFFER_SIZE, "every key fits");
 _Static_assert(PEPPER_SIZE == BLAKE2B_HEAD_WORDS * 8, "the pepper is the head of what is hashed");
 
-/* True where a key of this length may exist: only then is its text worth loading. */
-core_inline bool token_length_fits(__u32 length, __u32 word_length)
+/* Characters of a word: those before the first NUL. The first is in the lowest byte. */
+core_inline __u32 token_word_length(__u64 word)
 {
-	return word_length && word_length <= KEY_WORD_MAX && length == word_length + 1 + TOKEN_TAIL;
+	__u32 length = 0;
+
+	for (; length < KEY_WORD_MAX && word & 0xff; length++)
+		word >>= 8;
+	return length;
 }
 
 /*
  * True where the text is word, '_' and 49 characters of base62. The checksum is not looked at: an
  * invented key fails at the look-up anyway.
  *
- * length		characters of text
- * word, word_length	what stands before the '_', up to KEY_WORD_MAX characters
+ * length	characters of text
+ * word		what stands before the '_', as struct settings has it in one piece
  */
-core_function bool token_shape(const struct token *token, __u32 length, const char *word,
-			       __u32 word_length)
+core_function bool token_shape(const struct token *token, __u32 length, __u64 word)
 {
+	__u32 i, word_length = token_word_length(word);
 	__u8 unlike = 0;
-	__u32 i;
 
-	if (!token_length_fits(length, word_length))
+	if (!word_length || length != word_length + 1 + TOKEN_TAIL)
 		return false;
 	for (i = 0; i < KEY_WORD_MAX; i++) {
-		if (i < word_length && token->text[i] != (__u8)word[i])
+		if (i < word_length && token->text[i] != (__u8)(word >> 8 * i))
 			return false;
 	}
 	word_length = core_index(word_length, 2 * KEY_WORD_MAX);

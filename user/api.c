@@ -24,6 +24,9 @@ static const struct route routes[] = {
 	{ "GET", "/v1/keys/{id}", .handler = api_get_key },
 	{ "PATCH", "/v1/keys/{id}", api_edit_key, .takes_body = true },
 	{ "DELETE", "/v1/keys/{id}", .handler = api_revoke_key },
+	{ "GET", "/v1/gates", .handler = api_list_gates },
+	{ "DELETE", "/v1/gates/{id}", .handler = api_remove_gate, .parameter = "drain" },
+	{ "POST", "/v1/reload", .handler = api_reload },
 	{ "GET", "/v1/status", .handler = api_status },
 	{ "GET", "/metrics", .handler = api_metrics },
 };
@@ -176,7 +179,7 @@ static int dispatch(struct api_call *call, struct api_response *ret_response,
 	route = find_route(call, path, ret_response, ret_failure);
 	if (!route)
 		return -EINVAL;
-	r = input_read_query(query, route->parameter, call->account, sizeof(call->account),
+	r = input_read_query(query, route->parameter, call->parameter, sizeof(call->parameter),
 			     ret_failure);
 	if (!r)
 		r = read_body(route, call->request, &body, ret_failure);

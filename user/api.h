@@ -15,12 +15,23 @@
 
 #define API_BODY_MAX (64 * 1024) /* bytes of a request's body */
 
+/* What the API can have the daemon do. Each returns 0, or a negative errno with ret_failure set. */
+struct service_verbs {
+	/* Read the configuration again; ret_changes as of reload_run(). */
+	int (*reload)(void *data, char **ret_changes, struct failure *ret_failure);
+	/* Begin to take a port out of the gate. */
+	int (*remove_gate)(void *data, uint16_t port, uint32_t seconds,
+			   struct failure *ret_failure);
+};
+
 /* What the API speaks for. All of it must outlive the calls. */
 struct service {
 	const struct config *config;
 	struct kernel *kernel;
 	struct registry *registry;
 	uint64_t started_ms; /* CLOCK_REALTIME */
+	const struct service_verbs *verbs;
+	void *verbs_data;
 };
 
 struct api_request {

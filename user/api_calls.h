@@ -12,7 +12,7 @@ struct api_call {
 	const struct service *service;
 	const struct api_request *request;
 	char id[64];	    /* {id} of the path, or empty */
-	char account[64];   /* of the query, or empty */
+	char parameter[64]; /* the query's, or empty */
 	const json_t *body; /* an object, or NULL where the call takes none */
 };
 
@@ -21,7 +21,11 @@ typedef int api_handler(const struct api_call *call, struct api_response *ret_re
 			struct failure *ret_failure);
 
 api_handler api_create_key, api_list_keys, api_get_key, api_edit_key, api_revoke_key;
+api_handler api_list_gates, api_remove_gate, api_reload;
 api_handler api_status, api_metrics;
+
+/* The gates of this network namespace as JSON, by port. */
+int api_read_gates(struct kernel *kernel, json_t **ret_gates, struct failure *ret_failure);
 
 /* Answer with JSON, whose reference is taken; NULL stands for memory that ran out. */
 int api_respond_json(struct api_response *ret_response, int status, json_t *json,

@@ -126,7 +126,7 @@ int api_get_key(const struct api_call *call, struct api_response *ret_response,
 int api_list_keys(const struct api_call *call, struct api_response *ret_response,
 		  struct failure *ret_failure)
 {
-	const char *account = *call->account ? call->account : NULL;
+	const char *account = *call->parameter ? call->parameter : NULL;
 	_cleanup_free_ struct key_record *records = NULL;
 	json_t *keys;
 	size_t count;

@@ -36,40 +36,6 @@ static int read_all(const struct service *service, struct reading *ret_reading,
 	return 0;
 }
 
-/* Add a gate of our own network namespace to the array data, in the order of ports. */
-static int add_gate(const struct gate_key *key, const struct gate *gate, bool own, void *data)
-{
-	json_t *gates = data;
-	size_t at = 0;
-
-	if (!own)
-		return 0;
-	while (at < json_array_size(gates) &&
-	       json_integer_value(json_object_get(json_array_get(gates, at), "port")) < key->port)
-		at++;
-	if (json_array_insert_new(gates, at,
-				  json_pack("{s:i, s:i, s:s, s:s}", "port", (int)key->port,
-					    "headLimit", (int)gate->head_limit, "identity",
-					    gate->keep_identity ? "keep" : "swap", "trailers",
-					    gate->pass_trailers ? "pass" : "refuse")))
-		return -ENOMEM;
-	return 0;
-}
-
-static int read_gates(struct kernel *kernel, json_t **ret_gates, struct failure *ret_failure)
-{
-	json_t *gates = json_array();
-	int r = gates ? kernel_each_gate(kernel, add_gate, gates) : -ENOMEM;
-
-	if (r) {
-		json_decref(gates);
-		return failure_set(ret_failure, FAILURE_UNAVAILABLE,
-				   "The kernel side's gates cannot be read: %s.", strerror(-r));
-	}
-	*ret_gates = gates;
-	return 0;
-}
-
 static json_t *counters_to_json(const uint64_t counters[COUNTER_COUNT])
 {
 	json_t *json = json_object();
@@ -103,7 +69,7 @@ int api_status(const struct api_call *call, struct api_response *ret_response,
 	int r = read_all(service, &reading, ret_failure);
 
 	if (!r)
-		r = read_gates(service->kernel, &gates, ret_failure);
+		r = api_read_gates(service->kernel, &gates, ret_failure);
 	if (r)
 		return r;
 	rfc3339_format(service->started_ms, started);

@@ -24,8 +24,8 @@ struct option_rule {
 	const char *value; /* how help calls the value; NULL for a flag */
 	const char *help;
 	enum option_kind kind;
-	size_t offset; /* of the member in struct arguments */
-	uint32_t max;  /* of a number; its least is 1 */
+	size_t offset;	   /* of the member in struct arguments */
+	uint32_t min, max; /* of a number */
 };
 
 #define MEMBER(name) offsetof(struct arguments, name)
@@ -33,25 +33,27 @@ struct option_rule {
 /* In the order in which help lists them. */
 static const struct option_rule options[] = {
 	{ OPTION_ACCOUNT, "--account", "A", "whose keys: 1-36 of A-Z a-z 0-9 . _ @ : -", KIND_TEXT,
-	  MEMBER(account), 0 },
+	  MEMBER(account), 0, 0 },
 	{ OPTION_LABEL, "--label", "L", "a name of 1-64 characters, unique in the account",
-	  KIND_TEXT, MEMBER(label), 0 },
+	  KIND_TEXT, MEMBER(label), 0, 0 },
 	{ OPTION_PER_MINUTE, "--per-minute", "N", "requests per minute, 1-10000 (new keys: 60)",
-	  KIND_NUMBER, MEMBER(per_minute), KEY_PER_MINUTE_MAX },
+	  KIND_NUMBER, MEMBER(per_minute), 1, KEY_PER_MINUTE_MAX },
 	{ OPTION_PER_DAY, "--per-day", "N", "requests per day, 1-100000 (new keys: 1000)",
-	  KIND_NUMBER, MEMBER(per_day), KEY_PER_DAY_MAX },
+	  KIND_NUMBER, MEMBER(per_day), 1, KEY_PER_DAY_MAX },
 	{ OPTION_EXPIRES, "--expires", "T",
 	  "when the key becomes invalid: 2027-01-31T18:00:00Z,\n"
 	  "                   2027-01-31 (its start, UTC), or a span: 90d, 12h, 30m",
-	  KIND_EXPIRY, MEMBER(expires), 0 },
+	  KIND_EXPIRY, MEMBER(expires), 0, 0 },
+	{ OPTION_DRAIN, "--drain", "S", "seconds that requests may take to end, 0-3600 (10)",
+	  KIND_NUMBER, MEMBER(drain), 0, CONFIG_DRAIN_MAX },
 	{ OPTION_WATCH, "--watch", NULL, "go on, with rates, once a second until interrupted",
-	  KIND_FLAG, MEMBER(watch), 0 },
+	  KIND_FLAG, MEMBER(watch), 0, 0 },
 	{ OPTION_JSON, "--json", NULL, "print the daemon's JSON, errors included", KIND_FLAG,
-	  MEMBER(json), 0 },
+	  MEMBER(json), 0, 0 },
 	{ OPTION_SOCKET, "--socket", "PATH", "the daemon's socket (" CONFIG_SOCKET ")", KIND_TEXT,
-	  MEMBER(socket), 0 },
-	{ OPTION_HELP, "--help", NULL, "this text", KIND_FLAG, MEMBER(help), 0 },
-	{ OPTION_VERSION, "--version", NULL, "the version", KIND_FLAG, MEMBER(version), 0 },
+	  MEMBER(socket), 0, 0 },
+	{ OPTION_HELP, "--help", NULL, "this text", KIND_FLAG, MEMBER(help), 0, 0 },
+	{ OPTION_VERSION, "--version", NULL, "the version", KIND_FLAG, MEMBER(version), 0, 0 },
 };
 
 static int refuse(char why[ARGUMENTS_WHY_SIZE], const char *format, ...)
@@ -160,9 +162,9 @@ static int store(const struct option_rule *option, const char *value, struct arg
 		*(const char **)member = value;
 		return 0;
 	case KIND_NUMBER:
-		if (setting_read_number(value, 1, option->max, member))
-			return refuse(why, "%s takes a whole number from 1 to %u, not \"%.40s\".",
-				      option->name, option->max, value);
+		if (setting_read_number(value, option->min, option->max, member))
+			return refuse(why, "%s takes a whole number from %u to %u, not \"%.40s\".",
+				      option->name, option->min, option->max, value);
 		return 0;
 	case KIND_EXPIRY:
 		error = arguments_instant(value, now_ms(), arguments->instant);
@@ -281,9 +283,8 @@ static int check_complete(const struct command *command, const struct arguments 
 {
 	unsigned missing = command->required & ~arguments->given;
 
-	if (command->takes_id && !arguments->id)
-		return refuse(why, "sluice %s needs a key's ID; sluice key ls lists them.",
-			      command->name);
+	if (command->takes && !arguments->id)
+		return refuse(why, "sluice %s needs %s.", command->name, command->needs);
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		if (missing & options[i].flag)
 			return refuse(why, "sluice %s needs %s %s.", command->name, options[i].name,
@@ -308,7 +309,7 @@ static int parse_rest(const struct command *command, int argc, char **argv, int 
 			error = parse_option(command, argc, argv, &at, arguments, why);
 			if (error)
 				return error;
-		} else if (command->takes_id && !arguments->id && argv[at][0]) {
+		} else if (command->takes && !arguments->id && argv[at][0]) {
 			arguments->id = argv[at];
 		} else {
 			return refuse(why, "sluice %s takes no further word: \"%.40s\".",
@@ -363,7 +364,8 @@ int arguments_parse(const struct command *commands, int argc, char **argv,
 
 void arguments_usage(const struct command *command, FILE *to)
 {
-	fprintf(to, "Usage: sluice %s%s", command->name, command->takes_id ? " ID" : "");
+	fprintf(to, "Usage: sluice %s%s%s", command->name, command->takes ? " " : "",
+		command->takes ? command->takes : "");
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		const struct option_rule *option = &options[i];
 

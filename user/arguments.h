@@ -16,12 +16,13 @@
 /* What was given. NULL, 0 or false: not given. */
 struct arguments {
 	const char *socket;
-	const char *id;
+	const char *id; /* the word behind the command's name */
 	const char *account;
 	const char *label;
 	const char *expires; /* RFC 3339, made from whatever form was given */
 	uint32_t per_minute;
 	uint32_t per_day;
+	uint32_t drain; /* seconds */
 	bool json;
 	bool watch;
 	bool help;
@@ -41,6 +42,7 @@ enum option_flag {
 	OPTION_PER_DAY = 1 << 7,
 	OPTION_EXPIRES = 1 << 8,
 	OPTION_WATCH = 1 << 9,
+	OPTION_DRAIN = 1 << 10,
 };
 
 /* Options that every command takes. */
@@ -50,7 +52,8 @@ struct command {
 	const char *name;			       /* one or two words: "key create" */
 	int (*run)(const struct arguments *arguments); /* returns the exit status */
 	const char *help;
-	bool takes_id;
+	const char *takes; /* the word behind its name, "ID"; NULL: none */
+	const char *needs; /* what that is, for whoever left it out */
 	unsigned required; /* OPTION_… that must be given */
 	unsigned optional; /* OPTION_… that may be; the common ones aside */
 	bool changes;	   /* needs at least one of the optional ones */

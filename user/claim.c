@@ -61,14 +61,42 @@ static int judge_holder(uint16_t port, const struct sockaddr_un *address, sockle
 	return -EADDRINUSE;
 }
 
-int claim_port(uint16_t port, int *ret_fd, char *why, size_t why_size)
+static size_t find(const struct claims *claims, uint16_t port)
+{
+	size_t at = 0;
+
+	while (at < claims->count && claims->held[at].port != port)
+		at++;
+	return at;
+}
+
+bool claim_holds(const struct claims *claims, uint16_t port)
+{
+	return find(claims, port) < claims->count;
+}
+
+void claim_drop(struct claims *claims, uint16_t port)
+{
+	size_t at = find(claims, port);
+
+	if (at == claims->count)
+		return;
+	close(claims->held[at].fd);
+	claims->held[at] = claims->held[--claims->count];
+}
+
+int claim_port(struct claims *claims, uint16_t port, char *why, size_t why_size)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address;
 	socklen_t length = make_address(port, &address);
 	int r = 0;
 
-	if (fd < 0)
+	if (claim_holds(claims, port))
+		return 0;
+	if (claims->count == CLAIMS_MAX)
+		r = -EMFILE;
+	else if (fd < 0)
 		r = -errno;
 	else if (bind(fd, (const struct sockaddr *)&address, length))
 		r = -errno;
@@ -80,7 +108,8 @@ int claim_port(uint16_t port, int *ret_fd, char *why, size_t why_size)
 		snprintf(why, why_size, "Port %u cannot be claimed: %s.", port, strerror(-r));
 	if (r)
 		return r;
-	*ret_fd = fd;
+	claims->held[claims->count].port = port;
+	claims->held[claims->count++].fd = fd;
 	fd = -1;
 	return 0;
 }

@@ -18,6 +18,9 @@ enum exit_status {
 };
 
 int cmd_status(const struct arguments *arguments);
+int cmd_reload(const struct arguments *arguments);
+int cmd_gate_ls(const struct arguments *arguments);
+int cmd_gate_rm(const struct arguments *arguments);
 int cmd_key_create(const struct arguments *arguments);
 int cmd_key_ls(const struct arguments *arguments);
 int cmd_key_show(const struct arguments *arguments);

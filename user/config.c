@@ -25,6 +25,7 @@ enum option_value {
 	OPTION_PORT = 1,
 	OPTION_CONFIG,
 	OPTION_REMOVE,
+	OPTION_DRAIN,
 	OPTION_RELAY,
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -45,6 +46,8 @@ static const struct option_row rows_before[] = {
 static const struct option_row rows_after[] = {
 	{ "config", "FILE", OPTION_CONFIG, "configuration (default: " CONFIG_FILE ", if there)" },
 	{ "remove", NULL, OPTION_REMOVE, "take the gate down for good, and exit" },
+	{ "drain", "SECONDS", OPTION_DRAIN,
+	  "with --remove: how long requests may take to end, 0 to 3600 (default: 10)" },
 	{ "relay", NULL, OPTION_RELAY, NULL /* the daemon's own use */ },
 	{ "help", NULL, OPTION_HELP, "print this, and exit" },
 	{ "version", NULL, OPTION_VERSION, "print the version, and exit" },
@@ -59,6 +62,7 @@ struct command_line {
 	const char *values[OPTIONS_MAX]; /* by index of the setting */
 	uint32_t ports[CONFIG_PORTS_MAX];
 	size_t port_count;
+	uint32_t drain_seconds;
 };
 
 /* The setting at index, of [sluice] first and of [port N] behind them. NULL: no more. */
@@ -127,6 +131,15 @@ static int take_port(struct command_line *line, const char *text, char *why, siz
 	return 0;
 }
 
+static int take_drain(struct command_line *line, const char *text, char *why, size_t why_size)
+{
+	if (!setting_read_number(text, 0, CONFIG_DRAIN_MAX, &line->drain_seconds))
+		return 0;
+	snprintf(why, why_size, "--drain must be a number of seconds from 0 to %u, not '%s'.",
+		 CONFIG_DRAIN_MAX, text);
+	return -EINVAL;
+}
+
 /* What getopt_long() answered '?' to: optopt holds a known option's value or an unknown letter. */
 static int refuse_option(char **argv, char *why, size_t why_size)
 {
@@ -153,6 +166,8 @@ static int take_option(struct command_line *line, int option, char **argv, char 
 	case OPTION_REMOVE:
 		line->action = CONFIG_REMOVE;
 		return 0;
+	case OPTION_DRAIN:
+		return take_drain(line, optarg, why, why_size);
 	case OPTION_RELAY:
 		line->action = CONFIG_RELAY;
 		return 0;
@@ -249,11 +264,12 @@ static int apply_command_line(const struct command_line *line, struct config *co
 int config_read(int argc, char **argv, const char *default_file, struct config *ret_config,
 		char *why, size_t why_size)
 {
-	struct command_line line = { .action = CONFIG_RUN };
+	struct command_line line = { .action = CONFIG_RUN, .drain_seconds = CONFIG_DRAIN_DEFAULT };
 	struct config config = defaults;
 	int r = read_command_line(argc, argv, &line, why, why_size);
 
 	config.action = line.action;
+	config.drain_seconds = line.drain_seconds;
 	if (!r && (line.action == CONFIG_RUN || line.action == CONFIG_REMOVE))
 		r = read_file(&line, default_file, &config, why, why_size);
 	if (!r)
@@ -294,16 +310,14 @@ static void print_rows(FILE *out, const struct option_row *rows, size_t count)
 static void print_setting(FILE *out, const struct setting *setting, const char *name,
 			  const char *argument, const void *values)
 {
-	const void *value = (const char *)values + setting->offset;
+	char value[CONFIG_PATH_SIZE];
 
+	setting_format(setting, values, value, sizeof(value));
 	print_row(out, name, argument, setting->help);
 	if (setting->kind == SETTING_NUMBER)
-		fprintf(out, ", %u to %u (default: %u)", setting->minimum, setting->maximum,
-			*(const uint32_t *)value);
-	else if (setting->kind == SETTING_CHOICE)
-		fprintf(out, " (default: %s)", setting->choices[*(const bool *)value]);
-	else if (*(const char *)value)
-		fprintf(out, " (default: %s)", (const char *)value);
+		fprintf(out, ", %u to %u", setting->minimum, setting->maximum);
+	if (*value)
+		fprintf(out, " (default: %s)", value);
 	fputc('\n', out);
 }
 

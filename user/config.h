@@ -16,6 +16,10 @@
 #define CONFIG_PORTS_MAX 64
 #define CONFIG_PATH_SIZE 256
 
+/* Seconds that requests may take to end before a gate goes. */
+#define CONFIG_DRAIN_DEFAULT 10
+#define CONFIG_DRAIN_MAX     3600
+
 enum config_action {
 	CONFIG_RUN,
 	CONFIG_REMOVE,
@@ -42,6 +46,7 @@ struct config {
 	uint32_t max_keys;
 	uint32_t max_connections;
 	uint32_t keys_per_account;
+	uint32_t drain_seconds; /* of CONFIG_REMOVE */
 	struct config_port ports[CONFIG_PORTS_MAX];
 	size_t port_count;
 };

@@ -29,101 +29,104 @@ static bool has_pepper(const struct settings *settings, const uint8_t *pepper)
 
 bool gates_have_pepper(struct kernel *kernel, const uint8_t *pepper)
 {
-	struct settings settings = { 0 };
-	bool same = !kernel_get_settings(kernel, &settings) && are_written(&settings) &&
-		    has_pepper(&settings, pepper);
+	const struct settings *settings = kernel_settings(kernel);
 
-	sodium_memzero(&settings, sizeof(settings));
-	return same;
+	return are_written(settings) && has_pepper(settings, pepper);
 }
 
-/* Change settings that were read from the kernel into what config wants. */
-static int fill_settings(struct settings *settings, const struct config *config,
-			 const uint8_t *pepper)
+/* Programs that run find the old or the new, and nothing else. */
+static void store_word(uint64_t *word, uint64_t value)
 {
-	uint64_t offset_ns;
-	int r = clock_tai_offset(&offset_ns);
+	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+}
 
-	if (r)
-		return r;
-	settings->tai_offset_ns = offset_ns;
-	memcpy(settings->pepper, pepper, PEPPER_SIZE);
-	memset(settings->key_word, 0, sizeof(settings->key_word));
-	settings->key_word_length = strlen(config->key_word);
-	memcpy(settings->key_word, config->key_word, settings->key_word_length);
-	settings->abi = SLUICE_ABI;
-	return 0;
+void gates_put_key_word(struct kernel *kernel, const char *word)
+{
+	struct settings *settings = kernel_settings(kernel);
+	union {
+		char text[KEY_WORD_MAX];
+		uint64_t bits;
+	} wanted = { .bits = 0 };
+
+	memcpy(wanted.text, word, strnlen(word, sizeof(wanted.text)));
+	store_word((uint64_t *)&settings->key_word_bits, wanted.bits);
 }
 
 int gates_put_settings(struct kernel *kernel, const struct config *config, const uint8_t *pepper,
 		       char *why, size_t why_size)
 {
-	struct settings settings = { 0 };
-	int r = kernel_get_settings(kernel, &settings);
+	struct settings *settings = kernel_settings(kernel);
+	int r;
 
-	if (!r && are_written(&settings) && !has_pepper(&settings, pepper)) {
+	if (are_written(settings) && !has_pepper(settings, pepper)) {
 		snprintf(why, why_size,
 			 "The gate pinned in %s belongs to another installation: its keys were "
 			 "hashed with another pepper than the one in %s. Give --state or --pin the "
 			 "folder that belongs to the other, or take the gate down with --remove.",
 			 config->pin, config->state);
-		r = -EKEYREJECTED;
-	} else {
-		if (!r)
-			r = fill_settings(&settings, config, pepper);
-		if (!r)
-			r = kernel_put_settings(kernel, &settings);
-		explain(r, "The settings", why, why_size);
+		return -EKEYREJECTED;
 	}
-	sodium_memzero(&settings, sizeof(settings));
-	return r;
+	r = gates_follow_clock(kernel);
+	if (r)
+		return explain(r, "The settings", why, why_size);
+	if (!are_written(settings))
+		memcpy(settings->pepper, pepper, PEPPER_SIZE);
+	gates_put_key_word(kernel, config->key_word);
+	__atomic_store_n(&settings->abi, SLUICE_ABI, __ATOMIC_SEQ_CST);
+	return 0;
 }
 
 int gates_follow_clock(struct kernel *kernel)
 {
-	struct settings settings = { 0 };
+	struct settings *settings = kernel_settings(kernel);
 	uint64_t offset_ns;
 	int r = clock_tai_offset(&offset_ns);
 
-	if (!r)
-		r = kernel_get_settings(kernel, &settings);
-	if (!r && settings.tai_offset_ns != offset_ns) {
-		settings.tai_offset_ns = offset_ns;
-		r = kernel_put_settings(kernel, &settings);
-	}
-	sodium_memzero(&settings, sizeof(settings));
+	if (!r && settings->tai_offset_ns != offset_ns)
+		store_word((uint64_t *)&settings->tai_offset_ns, offset_ns);
 	return r;
 }
 
-/* Gates of this network namespace that are no longer wanted. */
-struct leftovers {
-	const struct config *config;
-	uint16_t ports[GATES_MAX];
+/* --- gates ------------------------------------------------------------------------------------- */
+
+/* Gates of this network namespace, as they are or shall be. */
+struct gate_list {
+	struct {
+		uint16_t port;
+		struct gate gate;
+	} rows[GATES_MAX];
 	size_t count;
 };
 
-static int note_leftover(const struct gate_key *key, const struct gate *gate, bool own, void *data)
+static const struct gate *find(const struct gate_list *list, uint16_t port)
 {
-	struct leftovers *leftovers = data;
-	const struct config *config = leftovers->config;
+	for (size_t i = 0; i < list->count; i++)
+		if (list->rows[i].port == port)
+			return &list->rows[i].gate;
+	return NULL;
+}
 
-	(void)gate;
-	if (!own)
-		return 0;
-	for (size_t i = 0; i < config->port_count; i++)
-		if (config->ports[i].port == key->port)
-			return 0;
-	if (leftovers->count == sizeof(leftovers->ports) / sizeof(leftovers->ports[0]))
+static int add(struct gate_list *list, uint16_t port, const struct gate *gate)
+{
+	if (list->count == GATES_MAX)
 		return -E2BIG;
-	leftovers->ports[leftovers->count++] = key->port;
+	list->rows[list->count].port = port;
+	list->rows[list->count++].gate = *gate;
 	return 0;
 }
 
-int gates_put(struct kernel *kernel, const struct config *config, char *why, size_t why_size)
+static int note_own(const struct gate_key *key, const struct gate *gate, bool own, void *data)
 {
-	struct leftovers leftovers = { .config = config };
+	return own ? add(data, key->port, gate) : 0;
+}
+
+/* What config wants, and behind it what is to go on draining. */
+static int list_wanted(const struct config *config, const struct gate_list *former,
+		       bool keep_draining, struct gate_list *ret_wanted)
+{
 	int r = 0;
 
+	ret_wanted->count = 0;
 	for (size_t i = 0; !r && i < config->port_count; i++) {
 		const struct gate gate = {
 			.head_limit = config->ports[i].head_limit,
@@ -131,11 +134,84 @@ int gates_put(struct kernel *kernel, const struct config *config, char *why, siz
 			.pass_trailers = config->ports[i].pass_trailers,
 		};
 
-		r = kernel_put_gate(kernel, config->ports[i].port, &gate);
+		r = add(ret_wanted, config->ports[i].port, &gate);
 	}
+	for (size_t i = 0; !r && keep_draining && i < former->count; i++)
+		if (former->rows[i].gate.draining && !find(ret_wanted, former->rows[i].port))
+			r = add(ret_wanted, former->rows[i].port, &former->rows[i].gate);
+	return r;
+}
+
+/* Make one gate what it shall be, NULL for none, if it is not. */
+static int change(struct kernel *kernel, uint16_t port, const struct gate *from,
+		  const struct gate *to)
+{
+	int r;
+
+	if (from == to || (from && to && !memcmp(from, to, sizeof(*to))))
+		return 0;
+	r = to ? kernel_put_gate(kernel, port, to) : kernel_remove_gate(kernel, port);
+	if (from)
+		kernel_settle();
+	return r;
+}
+
+/*
+ * Go from one list to the other, up to the first change that fails. New ones come first: no port is
+ * open for longer than it must be.
+ */
+static int go(struct kernel *kernel, const struct gate_list *from, const struct gate_list *to)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < to->count; i++)
+		r = change(kernel, to->rows[i].port, find(from, to->rows[i].port),
+			   &to->rows[i].gate);
+	for (size_t i = 0; !r && i < from->count; i++)
+		if (!find(to, from->rows[i].port))
+			r = change(kernel, from->rows[i].port, &from->rows[i].gate, NULL);
+	return r;
+}
+
+/* Put all back, whatever was changed. The first error is returned, the others' ports tried. */
+static int put_back(struct kernel *kernel, const struct gate_list *former,
+		    const struct gate_list *wanted)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < former->count; i++) {
+		int r = kernel_put_gate(kernel, former->rows[i].port, &former->rows[i].gate);
+
+		kernel_settle();
+		first = first ? first : r;
+	}
+	for (size_t i = 0; i < wanted->count; i++) {
+		int r = find(former, wanted->rows[i].port)
+				? 0
+				: kernel_remove_gate(kernel, wanted->rows[i].port);
+
+		first = first ? first : r;
+	}
+	return first;
+}
+
+int gates_put(struct kernel *kernel, const struct config *config, bool keep_draining, char *why,
+	      size_t why_size)
+{
+	struct gate_list former = { .count = 0 }, wanted;
+	int undone, r = kernel_each_gate(kernel, note_own, &former);
+
 	if (!r)
-		r = kernel_each_gate(kernel, note_leftover, &leftovers);
-	for (size_t i = 0; !r && i < leftovers.count; i++)
-		r = kernel_remove_gate(kernel, leftovers.ports[i]);
-	return explain(r, "The gates", why, why_size);
+		r = list_wanted(config, &former, keep_draining, &wanted);
+	if (r)
+		return explain(r, "The gates", why, why_size);
+	r = go(kernel, &former, &wanted);
+	if (!r)
+		return 0;
+	explain(r, "The gates", why, why_size);
+	undone = put_back(kernel, &former, &wanted);
+	if (undone)
+		snprintf(why + strlen(why), why_size - strlen(why),
+			 " Nor can they be put back: %s. Restart sluiced.", strerror(-undone));
+	return r;
 }

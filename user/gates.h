@@ -23,10 +23,16 @@ bool gates_have_pepper(struct kernel *kernel, const uint8_t *pepper);
 /* Put a changed distance of CLOCK_TAI into the settings; nothing to do where it is the same. */
 int gates_follow_clock(struct kernel *kernel);
 
+/* Have keys of this word accepted, and no others, from the next request on. */
+void gates_put_key_word(struct kernel *kernel, const char *word);
+
 /*
- * Make the gates of this network namespace those of config: others of this namespace go. why as
- * above.
+ * Make the gates of this network namespace those of config: others of this namespace go. All of it or
+ * nothing: where a change fails, those before it are undone. why as above.
+ *
+ * keep_draining	leave gates alone that are draining, and that config does not name
  */
-int gates_put(struct kernel *kernel, const struct config *config, char *why, size_t why_size);
+int gates_put(struct kernel *kernel, const struct config *config, bool keep_draining, char *why,
+	      size_t why_size);
 
 #endif

@@ -43,7 +43,7 @@ static int be_quiet(enum libbpf_print_level level, const char *format, va_list a
 	return 0;
 }
 
-static int pin_path(const struct kernel *kernel, const char *name, char *ret_path, size_t size)
+int kernel_pin_path(const struct kernel *kernel, const char *name, char *ret_path, size_t size)
 {
 	int length = snprintf(ret_path, size, "%s/%s", kernel->pin_folder, name);
 
@@ -54,11 +54,11 @@ static bool is_pinned(const struct kernel *kernel, const char *name)
 {
 	char path[PATH_MAX];
 
-	return !pin_path(kernel, name, path, sizeof(path)) && !access(path, F_OK);
+	return !kernel_pin_path(kernel, name, path, sizeof(path)) && !access(path, F_OK);
 }
 
 /* Whether a map is a table of maps.bpf.h, and so pinned, rather than a section of the programs. */
-static bool is_table(const struct bpf_map *map)
+bool kernel_is_table(const struct bpf_map *map)
 {
 	return !strchr(bpf_map__name(map), '.');
 }
@@ -76,7 +76,8 @@ static int remove_leftovers(struct kernel *kernel)
 
 	bpf_object__for_each_map(map, kernel->programs->obj)
 	{
-		if (!is_table(map) || pin_path(kernel, bpf_map__name(map), path, sizeof(path)))
+		if (!kernel_is_table(map) ||
+		    kernel_pin_path(kernel, bpf_map__name(map), path, sizeof(path)))
 			continue;
 		if (unlink(path) && errno != ENOENT)
 			return -errno;
@@ -92,7 +93,7 @@ static void keep_pinned_size(struct kernel *kernel, struct bpf_map *map)
 	char path[PATH_MAX];
 	int fd;
 
-	if (pin_path(kernel, bpf_map__name(map), path, sizeof(path)))
+	if (kernel_pin_path(kernel, bpf_map__name(map), path, sizeof(path)))
 		return;
 	fd = bpf_obj_get(path);
 	if (fd < 0)
@@ -118,9 +119,9 @@ static int prepare_maps(struct kernel *kernel, const struct kernel_options *opti
 				 options->max_connections + CONNECTIONS_RESERVE);
 	bpf_object__for_each_map(map, programs->obj)
 	{
-		if (!is_table(map))
+		if (!kernel_is_table(map))
 			continue;
-		r = pin_path(kernel, bpf_map__name(map), path, sizeof(path));
+		r = kernel_pin_path(kernel, bpf_map__name(map), path, sizeof(path));
 		if (!r)
 			r = bpf_map__set_pin_path(map, path);
 		if (r)
@@ -181,67 +182,77 @@ int kernel_put_programs(struct kernel *kernel, char *why, size_t why_size)
 		 : 0;
 }
 
-/*
- * Maps of the same sizes can still hold something else. Settings that were never written have no
- * ABI: a daemon of whatever version ended before it wrote anything.
- */
-static int compare_abi(struct kernel *kernel)
+/* See that what is pinned can be taken over, or cleared away where nothing of it is in force. */
+static int check_pins(struct kernel *kernel, char *why, size_t size)
 {
-	struct settings settings = { 0 };
-	int r = kernel_get_settings(kernel, &settings);
+	char clause[PATH_MAX + 64];
+	int r;
 
-	if (!r && settings.abi && settings.abi != SLUICE_ABI)
-		r = -EPROTO;
-	explicit_bzero(&settings, sizeof(settings));
-	return r;
+	if (kernel->taken_over) {
+		r = kernel_check_layout(kernel, clause, sizeof(clause));
+		return r ? explain(-ESTALE, why, size,
+				   "The gate pinned in %s cannot be taken over by this version of "
+				   "Sluice: %s. It goes on enforcing as it is. Go back to the "
+				   "version that made it; or start afresh: sluiced --remove --pin "
+				   "%s",
+				   kernel->pin_folder, clause, kernel->pin_folder)
+			 : 0;
+	}
+	/* The links are pinned in this order, and removed in it. */
+	if (is_pinned(kernel, "link_guard"))
+		return explain(
+			-ESTALE, why, size,
+			"Of the gate pinned in %s a part is missing, so that it lets nothing "
+			"through. Take the rest down: sluiced --remove --pin %s",
+			kernel->pin_folder, kernel->pin_folder);
+	r = kernel_check_leftovers(kernel, clause, sizeof(clause));
+	if (r)
+		return explain(
+			r, why, size,
+			"There are pins in %s that are not this version's: %s. If they are "
+			"another version's, run: sluiced --remove --pin %s; else name another "
+			"folder with --pin.",
+			kernel->pin_folder, clause, kernel->pin_folder);
+	r = remove_leftovers(kernel);
+	return r ? explain(r, why, size, "Cannot clear the pin folder %s: %s.", kernel->pin_folder,
+			   strerror(-r))
+		 : 0;
 }
 
 static int load(struct kernel *kernel, const struct kernel_options *options, char *why, size_t size)
 {
-	int r;
+	int r = prepare_maps(kernel, options);
 
-	kernel->programs = sluice_bpf__open();
-	if (!kernel->programs)
-		return explain(-errno, why, size, "Cannot open the BPF programs: %s.",
-			       strerror(errno));
-	if (!kernel->taken_over) {
-		r = remove_leftovers(kernel);
-		if (r)
-			return explain(r, why, size, "Cannot clear the pin folder %s: %s.",
-				       kernel->pin_folder, strerror(-r));
-	}
-	r = prepare_maps(kernel, options);
 	if (!r)
 		r = sluice_bpf__load(kernel->programs);
-	if (!r && kernel->taken_over)
-		r = compare_abi(kernel);
-	if (r && kernel->taken_over)
-		return explain(
-			-ESTALE, why, size,
-			"The maps in %s were made by another version of Sluice, and this one "
-			"cannot read them (%s). They go on enforcing. To start afresh, run: "
-			"sluiced --remove --pin %s",
-			kernel->pin_folder, strerror(-r), kernel->pin_folder);
-	if (r)
-		return explain(-ENOTSUP, why, size,
-			       "The kernel does not take the BPF programs: %s. " NEEDS
-			       "SLUICE_DEBUG_BPF=1 shows what it says.",
-			       strerror(-r));
-	return 0;
+	return r ? explain(-ENOTSUP, why, size,
+			   "The kernel does not take the BPF programs: %s. " NEEDS
+			   "SLUICE_DEBUG_BPF=1 shows what it says.",
+			   strerror(-r))
+		 : 0;
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-static int map_usage(struct kernel *kernel)
+static int map_memory(const struct bpf_map *map, size_t size, void *ret_memory)
 {
-	size_t size = (size_t)kernel->slots * sizeof(struct key_usage);
-	void *usage = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
-			   bpf_map__fd(kernel->programs->maps.usage), 0);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 
-	if (usage == MAP_FAILED)
+	if (memory == MAP_FAILED)
 		return -errno;
-	kernel->usage = usage;
+	memcpy(ret_memory, &memory, sizeof(memory));
 	return 0;
+}
+
+/* The tables that the daemon shares with the programs. */
+static int map_tables(struct kernel *kernel)
+{
+	const struct sluice_bpf *p = kernel->programs;
+	int r = map_memory(p->maps.settings, sizeof(struct settings), &kernel->settings);
+
+	return r ? r
+		 : map_memory(p->maps.usage, (size_t)kernel->slots * sizeof(struct key_usage),
+			      &kernel->usage);
 }
 
 static int open_cgroup(struct kernel *kernel, const char *cgroup, char *why, size_t size)
@@ -297,12 +308,23 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 		goto out_close;
 	kernel->taken_over = is_pinned(kernel, "link_guard") && is_pinned(kernel, "link_enrol");
 	take_down = !kernel->taken_over;
+	kernel->programs = sluice_bpf__open();
+	if (!kernel->programs) {
+		r = explain(-errno, why, why_size, "Cannot open the BPF programs: %s.",
+			    strerror(errno));
+		goto out_close;
+	}
+	r = check_pins(kernel, why, why_size);
+	if (r) {
+		take_down = false;
+		goto out_close;
+	}
 	r = load(kernel, options, why, why_size);
 	if (r)
 		goto out_close;
-	r = map_usage(kernel);
+	r = map_tables(kernel);
 	if (r) {
-		explain(r, why, why_size, "Cannot map the usage table: %s.", strerror(-r));
+		explain(r, why, why_size, "Cannot map the tables: %s.", strerror(-r));
 		goto out_close;
 	}
 	*ret_kernel = kernel;
@@ -319,6 +341,8 @@ void kernel_close(struct kernel *kernel)
 {
 	if (!kernel)
 		return;
+	if (kernel->settings)
+		munmap(kernel->settings, sizeof(*kernel->settings));
 	if (kernel->usage)
 		munmap(kernel->usage, (size_t)kernel->slots * sizeof(struct key_usage));
 	bpf_link__destroy(kernel->enrol);
@@ -339,7 +363,7 @@ static int enforce_one(struct kernel *kernel, struct bpf_program *program, const
 {
 	char path[PATH_MAX];
 	struct bpf_link *link;
-	int r = pin_path(kernel, name, path, sizeof(path));
+	int r = kernel_pin_path(kernel, name, path, sizeof(path));
 
 	if (r)
 		return r;

@@ -61,8 +61,8 @@ int kernel_enforce(struct kernel *kernel, char *why, size_t why_size);
  * version. Connections that are still open are reset, since leaving them would leave them ungated.
  *
  * Nothing to do where there is no such folder. Errors: -EBUSY a daemon holds the folder (this
- * process' own handle included: close it first), -EPERM it belongs to another user, or what a
- * system call returned.
+ * process' own handle included: close it first), -EPERM it belongs to another user, -ENOTEMPTY there
+ * are pins in it and none is Sluice's, or what a system call returned.
  */
 int kernel_remove(const char *pin_folder);
 
@@ -75,17 +75,37 @@ bool kernel_enforcing(const struct kernel *kernel);
 /* The cgroup whose sockets are gated, as a path. */
 const char *kernel_cgroup(const struct kernel *kernel);
 
-/* Settings of all programs; kernel_get_settings() gives zeros where none were written yet. */
-int kernel_get_settings(struct kernel *kernel, struct settings *ret_settings);
-int kernel_put_settings(struct kernel *kernel, const struct settings *settings);
+/*
+ * Settings of all programs, shared with them: while they run, change whole words with atomic stores
+ * only. Zeros where none were written yet.
+ */
+struct settings *kernel_settings(struct kernel *kernel);
 
 /* Write one rendered answer. */
 int kernel_put_reply(struct kernel *kernel, enum reply reply, enum reply_connection connection,
 		     const struct reply_template *template);
 
-/* Gates: ports of this process' network namespace. port in host byte order. */
+/*
+ * Gates: ports of this process' network namespace. port in host byte order. Each change is in force
+ * when the call returns, for whatever comes next; connections keep the gate they were made with.
+ * kernel_get_gate: -ENOENT where there is none.
+ */
+int kernel_get_gate(struct kernel *kernel, uint16_t port, struct gate *ret_gate);
 int kernel_put_gate(struct kernel *kernel, uint16_t port, const struct gate *gate);
 int kernel_remove_gate(struct kernel *kernel, uint16_t port);
+
+/*
+ * Wait until no program reads what was replaced or removed in a table before: the next change may
+ * use its memory again. Some ten milliseconds.
+ */
+void kernel_settle(void);
+
+/*
+ * Call visit for each connection of this network namespace's gates that are draining, as it is at
+ * that moment; in no order. Stops and returns what visit returns where that is not 0.
+ */
+int kernel_each_drained(struct kernel *kernel,
+			int (*visit)(const struct drained *drained, void *data), void *data);
 
 /*
  * Call visit for each gate, of whatever network namespace; it may not change gates. own is true

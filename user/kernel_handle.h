@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a struct kernel is: for kernel.c, which makes it, and kernel_tables.c, which reads it. */
+/* What a struct kernel is, and what the files share that know it: user/kernel*.c. */
 #ifndef SLUICE_KERNEL_HANDLE_H
 #define SLUICE_KERNEL_HANDLE_H
 
@@ -17,6 +17,7 @@ struct kernel {
 	int cgroup_fd;
 	struct bpf_link *enrol;
 	struct bpf_link *guard;
+	struct settings *settings;
 	struct key_usage *usage;
 	uint32_t slots;
 	uint32_t max_connections;
@@ -24,5 +25,18 @@ struct kernel {
 	uint64_t netns_cookie;
 	bool taken_over;
 };
+
+/* kernel.c: where a pin of that name is; whether a map is a table, and so pinned. */
+int kernel_pin_path(const struct kernel *kernel, const char *name, char *ret_path, size_t size);
+bool kernel_is_table(const struct bpf_map *map);
+
+/*
+ * kernel_layout.c: whether the gate that is pinned can be taken over by this version. -ESTALE: it
+ * cannot, and clause says why, or what a system call returned.
+ */
+int kernel_check_layout(const struct kernel *kernel, char *clause, size_t size);
+
+/* Whether a folder without a gate holds pins that are not Sluice's: -ESTALE, and clause names one. */
+int kernel_check_leftovers(const struct kernel *kernel, char *clause, size_t size);
 
 #endif

@@ -48,6 +48,28 @@ static int end_connections(const char *pin_folder)
 	return r < 0 ? r : 0;
 }
 
+/*
+ * True where there is nothing in the folder, or something that every version pins: a folder that was
+ * named by mistake is left as it is.
+ */
+static bool may_be_emptied(const char *pin_folder)
+{
+	static const char *const names[] = { "link_guard", "link_enrol", "settings", "gates",
+					     "conns",	   "socks",	 "relay" };
+	DIR *folder = opendir(pin_folder);
+	struct dirent *entry;
+	bool ours = false, empty = true;
+
+	while (folder && (entry = readdir(folder))) {
+		empty = empty && entry->d_name[0] == '.';
+		for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+			ours = ours || !strcmp(entry->d_name, names[i]);
+	}
+	if (folder)
+		closedir(folder);
+	return ours || empty;
+}
+
 /* Unpin everything that is left in the folder, and remove the folder. */
 static int empty(int folder, const char *pin_folder)
 {
@@ -83,6 +105,8 @@ int kernel_remove(const char *pin_folder)
 
 	if (r)
 		return r == -ENOENT ? 0 : r;
+	if (!may_be_emptied(pin_folder))
+		r = -ENOTEMPTY;
 	for (size_t i = 0; !r && i < sizeof(links) / sizeof(*links); i++)
 		r = unlink_pin(folder, links[i]);
 	if (!r)

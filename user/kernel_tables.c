@@ -46,19 +46,9 @@ struct key_usage *kernel_usage(struct kernel *kernel, uint32_t slot)
 	return &kernel->usage[slot];
 }
 
-int kernel_get_settings(struct kernel *kernel, struct settings *ret_settings)
+struct settings *kernel_settings(struct kernel *kernel)
 {
-	__u32 zero = 0;
-	int fd = bpf_map__fd(kernel->programs->maps.settings);
-
-	return bpf_map_lookup_elem(fd, &zero, ret_settings) ? -errno : 0;
-}
-
-int kernel_put_settings(struct kernel *kernel, const struct settings *settings)
-{
-	__u32 zero = 0;
-
-	return put(kernel->programs->maps.settings, &zero, settings);
+	return kernel->settings;
 }
 
 int kernel_put_reply(struct kernel *kernel, enum reply reply, enum reply_connection connection,
@@ -72,6 +62,15 @@ int kernel_put_reply(struct kernel *kernel, enum reply reply, enum reply_connect
 static struct gate_key own_gate(const struct kernel *kernel, uint16_t port)
 {
 	return (struct gate_key){ .netns_cookie = kernel->netns_cookie, .port = port };
+}
+
+int kernel_get_gate(struct kernel *kernel, uint16_t port, struct gate *ret_gate)
+{
+	struct gate_key key = own_gate(kernel, port);
+
+	return bpf_map_lookup_elem(bpf_map__fd(kernel->programs->maps.gates), &key, ret_gate)
+		       ? -errno
+		       : 0;
 }
 
 int kernel_put_gate(struct kernel *kernel, uint16_t port, const struct gate *gate)

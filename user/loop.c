@@ -97,15 +97,15 @@ int loop_stop_timer(const struct loop_source *timer)
 	return timerfd_settime(timer->fd, 0, &(struct itimerspec){ 0 }, NULL) ? -errno : 0;
 }
 
-int loop_add_stop_signals(struct loop *loop, struct loop_source *ret_source,
-			  loop_callback *callback, void *data)
+int loop_add_signals(struct loop *loop, struct loop_source *ret_source, int first, int second,
+		     loop_callback *callback, void *data)
 {
 	sigset_t signals;
 
 	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, first);
+	if (second)
+		sigaddset(&signals, second);
 	if (sigprocmask(SIG_BLOCK, &signals, NULL))
 		return -errno;
 	return add_own(loop, ret_source, signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC),

@@ -55,12 +55,9 @@ int loop_stop_timer(const struct loop_source *timer);
 /* Call back once at when_us microseconds of CLOCK_MONOTONIC, at once where that is over. */
 int loop_set_timer_at(const struct loop_source *timer, uint64_t when_us);
 
-/*
- * Block SIGINT, SIGTERM and SIGHUP, which a terminal sends that is closed, and call callback when
- * one of them comes.
- */
-int loop_add_stop_signals(struct loop *loop, struct loop_source *ret_source,
-			  loop_callback *callback, void *data);
+/* Block a signal, and a second one where that is not 0, and call callback when one of them comes. */
+int loop_add_signals(struct loop *loop, struct loop_source *ret_source, int first, int second,
+		     loop_callback *callback, void *data);
 
 /* Take a source out, close what the loop opened for it, and make it LOOP_SOURCE_NONE. */
 void loop_remove(struct loop *loop, struct loop_source *source);

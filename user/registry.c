@@ -100,11 +100,16 @@ int registry_open(const struct registry_options *options, struct store *store, s
 		return -ENOMEM;
 	registry->store = store;
 	registry->sync = sync;
-	registry->keys_per_account = options->keys_per_account;
-	snprintf(registry->key_word, sizeof(registry->key_word), "%s", options->key_word);
+	registry_set(registry, options->keys_per_account, options->key_word);
 	memcpy(registry->pepper, options->pepper, sizeof(registry->pepper));
 	*ret_registry = registry;
 	return 0;
+}
+
+void registry_set(struct registry *registry, uint32_t keys_per_account, const char *key_word)
+{
+	registry->keys_per_account = keys_per_account;
+	snprintf(registry->key_word, sizeof(registry->key_word), "%s", key_word);
 }
 
 void registry_close(struct registry *registry)

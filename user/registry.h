@@ -23,7 +23,7 @@ struct registry;
 struct failure {
 	int status;	  /* of HTTP */
 	const char *code; /* "INVALID_ARGUMENT" … */
-	char message[256];
+	char message[640];
 };
 
 enum failure_kind {
@@ -63,6 +63,9 @@ struct key_change {
 /* options are copied. store and sync must outlive the registry. -ENOMEM, -EINVAL: key_word. */
 int registry_open(const struct registry_options *options, struct store *store, struct sync *sync,
 		  struct registry **ret_registry);
+
+/* Change what holds for keys that are made from now on. key_word is copied and must be well formed. */
+void registry_set(struct registry *registry, uint32_t keys_per_account, const char *key_word);
 
 /* Wipes the pepper. NULL is allowed. */
 void registry_close(struct registry *registry);

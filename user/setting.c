@@ -13,18 +13,18 @@
 
 const struct setting sluice_settings[] = {
 	{ "state", SETTING_PATH, IN(config, state), .argument = "DIR",
-	  .help = "folder of the store and the pepper" },
-	{ "socket", SETTING_PATH, IN(config, socket), .argument = "PATH",
-	  .help = "control socket" },
+	  .help = "folder of the store and the pepper", .fixed = true },
+	{ "socket", SETTING_PATH, IN(config, socket), .argument = "PATH", .help = "control socket",
+	  .fixed = true },
 	{ "pin", SETTING_PATH, IN(config, pin), .argument = "DIR",
-	  .help = "bpffs folder of the pinned maps, programs and links" },
+	  .help = "bpffs folder of the pinned maps, programs and links", .fixed = true },
 	{ "cgroup", SETTING_PATH, IN(config, cgroup), .argument = "DIR",
-	  .help = "cgroup whose sockets are gated (default: the cgroup-v2 root)" },
+	  .help = "cgroup whose sockets are gated (default: the cgroup-v2 root)", .fixed = true },
 	{ "key_word", SETTING_WORD, IN(config, key_word), .help = "word before '_' in a key" },
 	{ "max_keys", SETTING_NUMBER, IN(config, max_keys), .minimum = 1, .maximum = 1000000,
-	  .help = "keys that can be in force at once" },
+	  .help = "keys that can be in force at once", .fixed = true },
 	{ "max_connections", SETTING_NUMBER, IN(config, max_connections), .minimum = 64,
-	  .maximum = 1048576, .help = "connections that can be gated at once" },
+	  .maximum = 1048576, .help = "connections that can be gated at once", .fixed = true },
 	{ "keys_per_account", SETTING_NUMBER, IN(config, keys_per_account), .minimum = 1,
 	  .maximum = 1000, .help = "keys an account may have that are not revoked" },
 };
@@ -107,4 +107,25 @@ int setting_put(const struct setting *setting, void *target, const char *text, c
 		return -EINVAL;
 	}
 	return 0;
+}
+
+void setting_format(const struct setting *setting, const void *values, char *ret_text, size_t size)
+{
+	const void *value = (const char *)values + setting->offset;
+
+	if (setting->kind == SETTING_NUMBER)
+		snprintf(ret_text, size, "%" PRIu32, *(const uint32_t *)value);
+	else if (setting->kind == SETTING_CHOICE)
+		snprintf(ret_text, size, "%s", setting->choices[*(const bool *)value]);
+	else
+		snprintf(ret_text, size, "%s", (const char *)value);
+}
+
+bool setting_equal(const struct setting *setting, const void *a, const void *b)
+{
+	char left[CONFIG_PATH_SIZE], right[CONFIG_PATH_SIZE];
+
+	setting_format(setting, a, left, sizeof(left));
+	setting_format(setting, b, right, sizeof(right));
+	return !strcmp(left, right);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The settings as tables over struct config: the file, the command line and the help are read off
- * them. Only config.c and config_file.c need this.
+ * The settings as tables over struct config: the file, the command line, the help and what a reload
+ * changes are read off them.
  */
 #ifndef SLUICE_SETTING_H
 #define SLUICE_SETTING_H
@@ -24,6 +24,7 @@ struct setting {
 	const char *choices[2];
 	const char *argument; /* its name in the help; NULL: in the file only */
 	const char *help;
+	bool fixed; /* cannot change while the daemon runs */
 };
 
 /* Settings of [sluice], over struct config, and of [port N], over struct config_port. */
@@ -38,6 +39,12 @@ extern const size_t port_setting_count;
  */
 int setting_put(const struct setting *setting, void *target, const char *text, char *why,
 		size_t why_size);
+
+/* Write the value of the struct that setting describes, as the file has it. */
+void setting_format(const struct setting *setting, const void *values, char *ret_text, size_t size);
+
+/* Whether two such structs have the same value. */
+bool setting_equal(const struct setting *setting, const void *a, const void *b);
 
 /* Read a decimal number from minimum to maximum, digits alone. Returns 0 or -EINVAL. */
 int setting_read_number(const char *text, uint32_t minimum, uint32_t maximum, uint32_t *ret_number);

@@ -11,6 +11,8 @@
 #include "command.h"
 #include "trace_id.h"
 
+#define KEY_ID "a key's ID; sluice key ls lists them"
+
 /* The first is what `sluice` does without a command. */
 static const struct command commands[] = {
 	{
@@ -40,7 +42,8 @@ static const struct command commands[] = {
 		.name = "key show",
 		.run = cmd_key_show,
 		.help = "Show one key.",
-		.takes_id = true,
+		.takes = "ID",
+		.needs = KEY_ID,
 		.example = "  sluice key show key_abcdefgh2345\n",
 	},
 	{
@@ -48,7 +51,8 @@ static const struct command commands[] = {
 		.run = cmd_key_edit,
 		.help = "Change a key. New limits are in force at once and keep what is already "
 			"used.",
-		.takes_id = true,
+		.takes = "ID",
+		.needs = KEY_ID,
 		.optional = OPTION_LABEL | OPTION_PER_MINUTE | OPTION_PER_DAY,
 		.changes = true,
 		.example = "  sluice key edit key_abcdefgh2345 --per-minute 600\n",
@@ -58,11 +62,50 @@ static const struct command commands[] = {
 		.run = cmd_key_revoke,
 		.help = "Revoke a key for good. Its next request gets 401, on open connections "
 			"too.",
-		.takes_id = true,
+		.takes = "ID",
+		.needs = KEY_ID,
 		.example = "  sluice key revoke key_abcdefgh2345\n",
+	},
+	{
+		.name = "gate ls",
+		.run = cmd_gate_ls,
+		.help = "List the ports that are protected.",
+		.example = "  sluice gate ls\n",
+	},
+	{
+		.name = "gate rm",
+		.run = cmd_gate_rm,
+		.help = "Take a port out of the gate, once it is out of the configuration: nobody "
+			"is let\n"
+			"in, what is under way ends, and then the port is open to all, unchecked.",
+		.takes = "PORT",
+		.needs = "a port; sluice gate ls lists them",
+		.optional = OPTION_DRAIN,
+		.example = "  sluice gate rm 3000 --drain 30\n",
+	},
+	{
+		.name = "reload",
+		.run = cmd_reload,
+		.help = "Have the daemon read its configuration again: all of it is put in force, "
+			"or\n"
+			"nothing. Prints what is different.",
+		.example = "  sluice reload\n",
 	},
 	{ 0 },
 };
+
+/* A command with what it does, whose further lines are indented. */
+static void print_row(const struct command *command, FILE *to)
+{
+	const char *name = command->name;
+
+	for (const char *line = command->help; *line; name = "") {
+		int length = strcspn(line, "\n");
+
+		fprintf(to, "  %-11s %.*s\n", name, length, line);
+		line += length + (line[length] == '\n');
+	}
+}
 
 static void print_help(FILE *to)
 {
@@ -70,7 +113,7 @@ static void print_help(FILE *to)
 	      "Manages the API keys that the gate enforces. Without a command: status.\n\n",
 	      to);
 	for (const struct command *command = commands; command->name; command++)
-		fprintf(to, "  %-11s %s\n", command->name, command->help);
+		print_row(command, to);
 	fputs("\nEach command takes --json, --socket PATH and --help.\n"
 	      "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 daemon not reachable.\n",
 	      to);

@@ -13,9 +13,11 @@
 #include <sys/stat.h>
 
 #include "api.h"
+#include "changes.h"
 #include "claim.h"
 #include "clock.h"
 #include "control.h"
+#include "drain_all.h"
 #include "gates.h"
 #include "log.h"
 #include "relay.h"
@@ -41,9 +43,12 @@ struct daemon {
 	struct control *control;
 	struct loop loop;
 	struct loop_source stop;
+	struct loop_source hang_up;
 	struct loop_source tick;
 	struct clock_watch clock;
 	struct relay_keep relay;
+	struct claims claims;
+	struct changes changes;
 	int upkeep_result; /* of the last round */
 	bool take_down;	   /* the gate goes with the daemon */
 	int clock_result;
@@ -88,21 +93,36 @@ static void on_stop(void *data)
 	loop_stop(&daemon->loop);
 }
 
+static void on_hang_up(void *data)
+{
+	struct daemon *daemon = data;
+
+	if (daemon->config.action == CONFIG_RUN)
+		changes_reload(&daemon->changes);
+	else
+		loop_stop(&daemon->loop);
+}
+
 static int open_loop(struct daemon *daemon)
 {
 	int r = loop_open(&daemon->loop);
 
 	if (!r) /* from here on a signal waits until what is half done is whole */
-		r = loop_add_stop_signals(&daemon->loop, &daemon->stop, on_stop, daemon);
+		r = loop_add_signals(&daemon->loop, &daemon->stop, SIGINT, SIGTERM, on_stop,
+				     daemon);
+	if (!r)
+		r = loop_add_signals(&daemon->loop, &daemon->hang_up, SIGHUP, 0, on_hang_up,
+				     daemon);
 	return r ? explain(daemon, r, "The event loop cannot be made: %s.", strerror(-r)) : 0;
 }
 
 static int claim_ports(struct daemon *daemon)
 {
-	int r = 0, fd; /* open, and so in force, until the process ends */
+	int r = 0;
 
 	for (size_t i = 0; !r && i < daemon->config.port_count; i++)
-		r = claim_port(daemon->config.ports[i].port, &fd, daemon->why, sizeof(daemon->why));
+		r = claim_port(&daemon->claims, daemon->config.ports[i].port, daemon->why,
+			       sizeof(daemon->why));
 	return r;
 }
 
@@ -173,6 +193,20 @@ static int open_registry(struct daemon *daemon)
 	return r ? explain(daemon, r, "The keys cannot be opened: %s.", strerror(-r)) : 0;
 }
 
+/* All that reaches further than one key. */
+static int open_changes(struct daemon *daemon)
+{
+	struct departures *departures = &daemon->changes.departures;
+	struct reload *reload = &daemon->changes.reload;
+	int r = departure_open(departures, &daemon->loop);
+
+	departures->kernel = reload->kernel = daemon->kernel;
+	departures->claims = reload->claims = &daemon->claims;
+	departures->config = reload->config = &daemon->config;
+	reload->registry = daemon->registry;
+	return r ? explain(daemon, r, "A timer cannot be made: %s.", strerror(-r)) : 0;
+}
+
 /* Listens, but is served only once the gate is in force and the loop runs. */
 static int open_control(struct daemon *daemon)
 {
@@ -181,6 +215,8 @@ static int open_control(struct daemon *daemon)
 		.kernel = daemon->kernel,
 		.registry = daemon->registry,
 		.started_ms = now_ms(),
+		.verbs = &changes_verbs,
+		.verbs_data = &daemon->changes,
 	};
 	return control_start(&daemon->loop, &daemon->service, daemon->config.socket,
 			     &daemon->control, daemon->why, sizeof(daemon->why));
@@ -194,7 +230,7 @@ static int start_relay(struct daemon *daemon)
 
 static int put_gates(struct daemon *daemon)
 {
-	return gates_put(daemon->kernel, &daemon->config, daemon->why, sizeof(daemon->why));
+	return gates_put(daemon->kernel, &daemon->config, false, daemon->why, sizeof(daemon->why));
 }
 
 static int enforce(struct daemon *daemon)
@@ -205,9 +241,9 @@ static int enforce(struct daemon *daemon)
 typedef int step(struct daemon *daemon);
 
 static step *const start_steps[] = {
-	guard_process, open_loop,    open_folder,  open_store,	open_kernel,
-	claim_ports,   put_settings, put_programs, put_answers, put_keys,
-	open_registry, open_control, start_relay,  put_gates,	enforce,
+	guard_process, open_loop,    open_folder, open_store, open_kernel,   claim_ports,
+	put_settings,  put_programs, put_answers, put_keys,   open_registry, open_changes,
+	open_control,  start_relay,  put_gates,	  enforce,
 };
 
 /* Run steps in their order up to the first that fails. */
@@ -285,6 +321,7 @@ static void close_all(struct daemon *daemon)
 	int r;
 
 	control_stop(daemon->control);
+	departure_close(&daemon->changes.departures, &daemon->loop);
 	registry_close(daemon->registry);
 	sync_stop(daemon->sync);
 	store_close(daemon->store);
@@ -295,6 +332,7 @@ static void close_all(struct daemon *daemon)
 			  strerror(-r));
 	clock_watch_stop(&daemon->clock, &daemon->loop);
 	loop_remove(&daemon->loop, &daemon->tick);
+	loop_remove(&daemon->loop, &daemon->hang_up);
 	loop_remove(&daemon->loop, &daemon->stop);
 	loop_close(&daemon->loop);
 	sodium_memzero(daemon->pepper, sizeof(daemon->pepper));
@@ -328,6 +366,24 @@ static void save_counts(struct daemon *daemon)
 			    *daemon->why ? daemon->why : "the store is another installation's.");
 }
 
+/* Have open connections end. No reason not to remove but that the operator says so. */
+static int drain(struct daemon *daemon)
+{
+	uint32_t seconds = daemon->config.drain_seconds;
+	int r = 0;
+
+	if (!seconds || !kernel_taken_over(daemon->kernel))
+		return 0;
+	log_info("No connection is let in any more; those that are open may end within %u s.",
+		 seconds);
+	r = drain_all(&daemon->loop, daemon->kernel, seconds);
+	if (r == -EINTR)
+		return explain(daemon, r, "Interrupted: the gate stands as before.");
+	if (r)
+		log_warning("Connections cannot be let end (%s); they are reset.", strerror(-r));
+	return 0;
+}
+
 static int remove_gate(struct daemon *daemon)
 {
 	static step *const steps[] = { guard_process, open_loop, open_kernel };
@@ -341,6 +397,8 @@ static int remove_gate(struct daemon *daemon)
 	/* What this version cannot load, it can still take down. */
 	if (!opened)
 		save_counts(daemon);
+	if (!opened && drain(daemon))
+		return -EINTR;
 	sync_stop(daemon->sync);
 	daemon->sync = NULL;
 	kernel_close(daemon->kernel);
@@ -348,6 +406,10 @@ static int remove_gate(struct daemon *daemon)
 	r = kernel_remove(daemon->config.pin);
 	if (r && r == opened)
 		return r; /* which opening has explained */
+	if (r == -ENOTEMPTY)
+		return explain(daemon, r,
+			       "There are pins in %s, and none is Sluice's; nothing was removed.",
+			       daemon->config.pin);
 	if (r)
 		return explain(daemon, r, "The gate in %s cannot be taken down: %s.",
 			       daemon->config.pin, strerror(-r));
@@ -360,6 +422,9 @@ int main(int argc, char **argv)
 	struct daemon daemon = {
 		.loop.epoll_fd = -1,
 		.stop = LOOP_SOURCE_NONE,
+		.hang_up = LOOP_SOURCE_NONE,
+		.changes.departures.timer = LOOP_SOURCE_NONE,
+		.changes.reload = { .argc = argc, .argv = argv, .default_file = CONFIG_FILE },
 		.tick = LOOP_SOURCE_NONE,
 		.clock.source = LOOP_SOURCE_NONE,
 	};

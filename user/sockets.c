@@ -68,7 +68,30 @@ static int reset_one(int fd, const struct inet_diag_msg *found)
 	return r ? r : 1;
 }
 
-/* What a walk through the connections of a port found. */
+/* Which connections are meant: those of a port, or, where that is 0, those that are listed. */
+struct wanted {
+	uint16_t port;
+	const uint64_t *cookies; /* ascending */
+	size_t count;
+};
+
+static int compare_cookies(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+static bool is_wanted(const struct wanted *wanted, const struct inet_diag_sockid *id)
+{
+	const uint64_t cookie = (uint64_t)id->idiag_cookie[1] << 32 | id->idiag_cookie[0];
+
+	if (wanted->port)
+		return ntohs(id->idiag_sport) == wanted->port;
+	return bsearch(&cookie, wanted->cookies, wanted->count, sizeof(cookie), compare_cookies);
+}
+
+/* What a walk through the connections found. */
 struct found {
 	struct inet_diag_msg *connections;
 	size_t count, room;
@@ -91,8 +114,9 @@ static int note(struct found *found, const struct inet_diag_msg *connection)
 	return 0;
 }
 
-/* Note those of the port in one message of the walk. Returns 1 at its end. */
-static int read_message(const struct nlmsghdr *header, uint16_t port, struct found *found)
+/* Note those that are wanted in one message of the walk. Returns 1 at its end. */
+static int read_message(const struct nlmsghdr *header, const struct wanted *wanted,
+			struct found *found)
 {
 	const struct inet_diag_msg *connection = NLMSG_DATA(header);
 
@@ -102,11 +126,11 @@ static int read_message(const struct nlmsghdr *header, uint16_t port, struct fou
 		return 1;
 	if (header->nlmsg_type == NLMSG_ERROR)
 		return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
-	return ntohs(connection->id.idiag_sport) == port ? note(found, connection) : 0;
+	return is_wanted(wanted, &connection->id) ? note(found, connection) : 0;
 }
 
-/* Walk one family's connections and add those of the port to found. */
-static int walk(int fd, int family, uint16_t port, struct found *found)
+/* Walk one family's connections and add those that are wanted to found. */
+static int walk(int fd, int family, const struct wanted *wanted, struct found *found)
 {
 	struct inet_diag_req_v2 diag = {
 		.sdiag_family = family,
@@ -123,24 +147,24 @@ static int walk(int fd, int family, uint16_t port, struct found *found)
 		if (left < 0)
 			return -errno;
 		for (; !r && NLMSG_OK(header, left); header = NLMSG_NEXT(header, left))
-			r = read_message(header, port, found);
+			r = read_message(header, wanted, found);
 	}
 	return r < 0 ? r : 0;
 }
 
 /*
- * Walk through the connections of the port, then reset what was found: a walk during which some go
+ * Walk through the connections, then reset what was found: a walk during which some go
  * passes over others. ret_more says whether there was something to do.
  *
  * Returns how many were reset, or a negative errno.
  */
-static int reset_round(int fd, uint16_t port, bool *ret_more)
+static int reset_round(int fd, const struct wanted *wanted, bool *ret_more)
 {
 	struct found found = { 0 };
-	int count = 0, r = walk(fd, AF_INET, port, &found);
+	int count = 0, r = walk(fd, AF_INET, wanted, &found);
 
 	if (!r)
-		r = walk(fd, AF_INET6, port, &found);
+		r = walk(fd, AF_INET6, wanted, &found);
 	for (size_t i = 0; r >= 0 && i < found.count; i++) {
 		r = reset_one(fd, &found.connections[i]);
 		if (r > 0)
@@ -151,7 +175,7 @@ static int reset_round(int fd, uint16_t port, bool *ret_more)
 	return r < 0 ? r : count;
 }
 
-int sockets_reset(uint16_t port)
+static int reset_all(const struct wanted *wanted)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	int count = 0, r = 0;
@@ -160,10 +184,20 @@ int sockets_reset(uint16_t port)
 	if (fd < 0)
 		return -errno;
 	for (int round = 0; r >= 0 && more && round < ROUNDS_MAX; round++) {
-		r = reset_round(fd, port, &more);
+		r = reset_round(fd, wanted, &more);
 		if (r > 0)
 			count += r;
 	}
 	close(fd);
 	return r < 0 ? r : count;
+}
+
+int sockets_reset(uint16_t port)
+{
+	return reset_all(&(struct wanted){ .port = port });
+}
+
+int sockets_reset_some(const uint64_t *cookies, size_t count)
+{
+	return reset_all(&(struct wanted){ .cookies = cookies, .count = count });
 }

@@ -3,6 +3,7 @@
 #ifndef SLUICE_SOCKETS_H
 #define SLUICE_SOCKETS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -13,5 +14,8 @@
  * CONFIG_INET_DIAG_DESTROY.
  */
 int sockets_reset(uint16_t port);
+
+/* As sockets_reset(), those whose socket cookies are listed, in ascending order. */
+int sockets_reset_some(const uint64_t *cookies, size_t count);
 
 #endif

@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Completion of sluice(1) for bash: commands, options, and the IDs of keys.
+# Completion of sluice(1) for bash: commands, options, the IDs of keys, and ports.
 
-# IDs of the keys that are not revoked, asked of the daemon at the socket that was named.
-_sluice_ids() {
+# What a command lists, asked of the daemon at the socket that was named.
+_sluice_list() {
 	local i socket=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		[[ ${COMP_WORDS[i]} == --socket ]] && socket=(--socket "${COMP_WORDS[i + 1]}")
 	done
-	sluice key ls "${socket[@]}" 2>/dev/null |
-		awk '$1 ~ /^key_/ && !/ revoked / { print $1 }'
+	sluice "$@" "${socket[@]}" 2>/dev/null
+}
+
+# IDs of the keys that are not revoked.
+_sluice_ids() {
+	_sluice_list key ls | awk '$1 ~ /^key_/ && !/ revoked / { print $1 }'
+}
+
+_sluice_ports() {
+	_sluice_list gate ls | awk '$1 ~ /^[0-9]/ { print $1 }'
 }
 
 _sluice() {
@@ -22,13 +30,18 @@ _sluice() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
-	--account | --label | --per-minute | --per-day | --expires) return ;;
+	--account | --label | --per-minute | --per-day | --expires | --drain) return ;;
 	esac
 
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		words="status key --version $words"
+		words="status key gate reload --version $words"
 	elif [[ ${COMP_WORDS[1]} == status ]]; then
 		words="--watch $words"
+	elif [[ ${COMP_WORDS[1]} == gate && $COMP_CWORD -eq 2 ]]; then
+		words='ls rm'
+	elif [[ ${COMP_WORDS[1]} == gate && $verb == rm ]]; then
+		words="--drain $words"
+		[[ $current == -* ]] || words=$(_sluice_ports)
 	elif [[ ${COMP_WORDS[1]} == key && $COMP_CWORD -eq 2 ]]; then
 		words='create ls show edit revoke'
 	elif [[ ${COMP_WORDS[1]} == key ]]; then

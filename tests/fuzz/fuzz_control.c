@@ -16,6 +16,7 @@
 #include "fuzz.h"
 #include "log.h"
 #include "unit/fake_gates.h"
+#include "unit/fake_verbs.h"
 #include "unit/temp_folder.h"
 #include "util.h"
 
@@ -87,7 +88,7 @@ static void open_service(void)
 	    registry_open(&options, store, joined, &registry))
 		fprintf(stderr, "%s\n", why);
 	require(registry);
-	service = (struct service){ &config, kernel, registry, now_ms() };
+	service = (struct service){ &config, kernel, registry, now_ms(), &fake_verbs, NULL };
 	changed = false;
 	strcpy(last_id, "key_none");
 	*last_secret = '\0';

@@ -17,9 +17,9 @@ struct fake_gate {
 };
 
 static struct {
-	int failure; /* where not 0, what these functions return */
+	int failure;	  /* where not 0, what these functions return */
+	int changes_left; /* of gates, where not 0: the last of them fails, once, with -ENOMEM */
 	struct settings settings;
-	unsigned int settings_written;
 	struct fake_gate gates[FAKE_GATES];
 	uint64_t counters[COUNTER_COUNT];
 	uint64_t open;
@@ -43,21 +43,20 @@ const char *kernel_cgroup(const struct kernel *kernel)
 	return "/fake/cgroup";
 }
 
-int kernel_get_settings(struct kernel *kernel, struct settings *ret_settings)
+struct settings *kernel_settings(struct kernel *kernel)
 {
 	(void)kernel;
-	if (!fake.failure)
-		*ret_settings = fake.settings;
-	return fake.failure;
+	return &fake.settings;
 }
 
-int kernel_put_settings(struct kernel *kernel, const struct settings *settings)
+void kernel_settle(void)
 {
-	(void)kernel;
-	if (!fake.failure) {
-		fake.settings = *settings;
-		fake.settings_written++;
-	}
+}
+
+static inline int fake_change_gate(void)
+{
+	if (fake.changes_left && !--fake.changes_left)
+		return -ENOMEM;
 	return fake.failure;
 }
 
@@ -82,10 +81,11 @@ static inline void fake_add_gate(uint16_t port, bool own, const struct gate *gat
 int kernel_put_gate(struct kernel *kernel, uint16_t port, const struct gate *gate)
 {
 	struct fake_gate *there = fake_find_gate(port);
+	int r = fake_change_gate();
 
 	(void)kernel;
-	if (fake.failure)
-		return fake.failure;
+	if (r)
+		return r;
 	if (there)
 		there->gate = *gate;
 	else
@@ -96,11 +96,12 @@ int kernel_put_gate(struct kernel *kernel, uint16_t port, const struct gate *gat
 int kernel_remove_gate(struct kernel *kernel, uint16_t port)
 {
 	struct fake_gate *there = fake_find_gate(port);
+	int r = fake_change_gate();
 
 	(void)kernel;
-	if (!fake.failure && there)
+	if (!r && there)
 		there->used = false;
-	return fake.failure;
+	return r;
 }
 
 int kernel_each_gate(struct kernel *kernel,

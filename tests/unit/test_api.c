@@ -7,6 +7,7 @@
 #include "captured_log.h"
 #include "check.h"
 #include "fake_gates.h"
+#include "fake_verbs.h"
 #include "temp_folder.h"
 #include "util.h"
 
@@ -46,7 +47,11 @@ static int set_up(void **state)
 		.kernel = kernel,
 		.registry = registry,
 		.started_ms = now_ms() - 5000,
+		.verbs = &fake_verbs,
 	};
+	memset(&fake_asked, 0, sizeof(fake_asked));
+	strcpy(config.key_word, "gx");
+	config.keys_per_account = KEY_PER_ACCOUNT_DEFAULT;
 	return 0;
 }
 
@@ -739,6 +744,78 @@ static void test_metrics(void **state)
 	api_free_body(response.body);
 }
 
+static void test_gates(void **state)
+{
+	const struct gate plain = { .head_limit = 1024 };
+	const struct gate leaving = { .head_limit = 2048, .keep_identity = 1, .draining = 1 };
+	json_t *answer, *gates;
+
+	(void)state;
+	fake_add_gate(8080, true, &leaving);
+	fake_add_gate(80, true, &plain);
+	fake_add_gate(81, false, &plain);
+	answer = call("GET", "/v1/gates", NULL, 200);
+	gates = json_object_get(answer, "gates");
+	assert_int_equal(json_array_size(gates), 2);
+	assert_int_equal(number_of(json_array_get(gates, 0), "port"), 80);
+	assert_false(json_is_true(json_object_get(json_array_get(gates, 0), "draining")));
+	assert_int_equal(number_of(json_array_get(gates, 1), "headLimit"), 2048);
+	assert_string_equal(text_of(json_array_get(gates, 1), "identity"), "keep");
+	assert_true(json_is_true(json_object_get(json_array_get(gates, 1), "draining")));
+	json_decref(answer);
+}
+
+static void test_gate_leaves(void **state)
+{
+	static const struct refusal rows[] = {
+		{ "DELETE", "/v1/gates/0", NULL, 404, "NOT_FOUND", "A port is a number from 1 to" },
+		{ "DELETE", "/v1/gates/x", NULL, 404, "NOT_FOUND", "A port is a number from 1 to" },
+		{ "DELETE", "/v1/gates/80?drain=3601", NULL, 400, "INVALID_ARGUMENT",
+		  "drain must be a number" },
+		{ "DELETE", "/v1/gates/80?drain=-1", NULL, 400, "INVALID_ARGUMENT",
+		  "drain must be a number" },
+		{ "DELETE", "/v1/gates/80", "{}", 400, "INVALID_ARGUMENT", "DELETE takes no body" },
+		{ "GET", "/v1/gates/80", NULL, 405, "METHOD_NOT_ALLOWED", "GET is not possible" },
+	};
+	const struct refusal named = { "DELETE", "/v1/gates/80", NULL,
+				       409,	 "CONFLICT",	 "Port 80 is configured." };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		expect_refusal(&rows[i], "");
+	assert_int_equal(fake_asked.port, 0);
+	json_decref(call("DELETE", "/v1/gates/80", NULL, 202));
+	assert_int_equal(fake_asked.port, 80);
+	assert_int_equal(fake_asked.seconds, CONFIG_DRAIN_DEFAULT);
+	json_decref(call("DELETE", "/v1/gates/81?drain=0", NULL, 202));
+	assert_int_equal(fake_asked.port, 81);
+	assert_int_equal(fake_asked.seconds, 0);
+	fake_asked.refuse = true;
+	expect_refusal(&named, "");
+}
+
+static void test_reload(void **state)
+{
+	const struct refusal refusal = { "POST", "/v1/reload", NULL,
+					 409,	 "CONFLICT",   "max_keys cannot change." };
+	const struct gate plain = { .head_limit = 1024 };
+	json_t *answer, *changes;
+
+	(void)state;
+	fake_add_gate(80, true, &plain);
+	answer = call("POST", "/v1/reload", NULL, 200);
+	changes = json_object_get(answer, "changes");
+	assert_int_equal(fake_asked.reloads, 1);
+	assert_int_equal(json_array_size(changes), 2);
+	assert_string_equal(json_string_value(json_array_get(changes, 1)), "port 80 is protected");
+	assert_int_equal(json_array_size(json_object_get(answer, "gates")), 1);
+	assert_string_equal(text_of(answer, "keyWord"), "gx");
+	assert_int_equal(number_of(answer, "keysPerAccount"), KEY_PER_ACCOUNT_DEFAULT);
+	json_decref(answer);
+	fake_asked.refuse = true;
+	expect_refusal(&refusal, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -762,6 +839,9 @@ int main(void)
 		ROW("a kernel side that fails is told, and no key is made", test_kernel_failure),
 		ROW("status tells what stands, where, and what it counted", test_status),
 		ROW("metrics are Prometheus text", test_metrics),
+		ROW("gates are listed by port, those of this network namespace", test_gates),
+		ROW("a port leaves within the time that was asked for", test_gate_leaves),
+		ROW("a reload tells what is different, and what is in force", test_reload),
 	};
 
 	if (sodium_init() < 0)

@@ -101,6 +101,9 @@ static void test_actions(void **state)
 	assert_int_equal(read_line("--remove --pin /p"), 0);
 	assert_int_equal(config.action, CONFIG_REMOVE);
 	assert_string_equal(config.pin, "/p");
+	assert_int_equal(config.drain_seconds, CONFIG_DRAIN_DEFAULT);
+	assert_int_equal(read_line("--remove --drain 0"), 0);
+	assert_int_equal(config.drain_seconds, 0);
 }
 
 static void test_file(void **state)
@@ -187,6 +190,10 @@ static const struct {
 	{ "--port 80 --identity both", "--identity must be 'swap' or 'keep', not 'both'." },
 	{ "--port 80 --trailers yes", "--trailers must be 'refuse' or 'pass', not 'yes'." },
 	{ "--port 80 --socket= ", "--socket must be a path of 1 to 107 bytes." },
+	{ "--remove --drain", "--drain needs a value; see --help." },
+	{ "--remove --drain 3601",
+	  "--drain must be a number of seconds from 0 to 3600, not '3601'." },
+	{ "--remove --drain -1", "--drain must be a number of seconds from 0 to 3600, not '-1'." },
 	{ "--port 80 --remove=now", "--remove=now: the option takes no value." },
 	{ "--port 80 --verbose", "There is no option --verbose; see --help." },
 	{ "--port 80 -v", "There is no option -v; see --help." },

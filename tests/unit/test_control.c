@@ -10,6 +10,7 @@
 #include "check.h"
 #include "control.h"
 #include "fake_gates.h"
+#include "fake_verbs.h"
 #include "temp_folder.h"
 #include "util.h"
 
@@ -53,7 +54,7 @@ static int open_service(void)
 	    sync_start(kernel, store, &sync_state, why, sizeof(why)) ||
 	    registry_open(&options, store, sync_state, &registry))
 		return -1;
-	service = (struct service){ &config, kernel, registry, now_ms() };
+	service = (struct service){ &config, kernel, registry, now_ms(), &fake_verbs, NULL };
 	return 0;
 }
 

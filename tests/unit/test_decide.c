@@ -60,7 +60,7 @@ static void only_a_bearer_credential_is_looked_at(void **state)
 
 static void a_token_of_another_shape_is_an_invalid_key(void **state)
 {
-	struct settings settings = { .key_word = "gx", .key_word_length = 2 };
+	struct settings settings = { .key_word = "gx" };
 	struct token token = { 0 };
 	struct key_digest found;
 	struct decision decision;

@@ -151,7 +151,8 @@ static void expect_signal_stops(struct scene *scene, int signal)
 	sigset_t before;
 
 	sigprocmask(SIG_BLOCK, NULL, &before);
-	assert_int_equal(loop_add_stop_signals(&scene->loop, &scene->first, count_and_stop, scene),
+	assert_int_equal(loop_add_signals(&scene->loop, &scene->first, SIGUSR1, signal,
+					  count_and_stop, scene),
 			 0);
 	raise(signal);
 	run(scene);
@@ -210,27 +211,33 @@ static void test_clock_watch(void **state)
 
 static void test_claim(void **state)
 {
+	struct claims claims = { 0 }, others = { 0 };
 	char why[256] = "", expected[64];
-	int fd, again;
 
 	(void)state;
-	assert_int_equal(claim_port(1, &fd, why, sizeof(why)), 0);
-	assert_int_equal(claim_port(1, &again, why, sizeof(why)), -EADDRINUSE);
+	assert_int_equal(claim_port(&claims, 1, why, sizeof(why)), 0);
+	assert_int_equal(claim_port(&claims, 1, why, sizeof(why)), 0);
+	assert_int_equal(claims.count, 1);
+	assert_int_equal(claim_port(&others, 1, why, sizeof(why)), -EADDRINUSE);
+	assert_false(claim_holds(&others, 1));
 	snprintf(expected, sizeof(expected), "already protected by another sluiced (pid %d)",
 		 getpid());
 	assert_non_null(strstr(why, expected));
-	close(fd);
-	assert_int_equal(claim_port(1, &fd, why, sizeof(why)), 0);
-	close(fd);
+	claim_drop(&claims, 2);
+	assert_true(claim_holds(&claims, 1));
+	claim_drop(&claims, 1);
+	assert_int_equal(claim_port(&others, 1, why, sizeof(why)), 0);
+	claim_drop(&others, 1);
 }
 
 /* In a child: claim the port as another user and hold it until the parent hangs up. */
 static void squat(int ready, int until)
 {
+	struct claims claims = { 0 };
 	char why[256], byte = 'x';
-	int fd;
 
-	if (setuid(65534) || claim_port(2, &fd, why, sizeof(why)) || write(ready, &byte, 1) != 1)
+	if (setuid(65534) || claim_port(&claims, 2, why, sizeof(why)) ||
+	    write(ready, &byte, 1) != 1)
 		_exit(1);
 	(void)!read(until, &byte, 1);
 	_exit(0);
@@ -238,7 +245,8 @@ static void squat(int ready, int until)
 
 static void test_squatter(void **state)
 {
-	int ready[2], until[2], fd;
+	struct claims claims = { 0 };
+	int ready[2], until[2];
 	char why[256], byte;
 	pid_t child;
 
@@ -255,8 +263,8 @@ static void test_squatter(void **state)
 	}
 	close(ready[1]);
 	assert_int_equal(read(ready[0], &byte, 1), 1);
-	assert_int_equal(claim_port(2, &fd, why, sizeof(why)), 0);
-	close(fd);
+	assert_int_equal(claim_port(&claims, 2, why, sizeof(why)), 0);
+	claim_drop(&claims, 2);
 	close(until[1]);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	close(ready[0]);

@@ -15,11 +15,10 @@ static bool has_shape(const char *text, const char *word)
 	struct token token = { 0 };
 
 	memcpy(token.text, text, length < sizeof(token.text) ? length : sizeof(token.text));
-	/* As in struct settings: not terminated where it is of full length. */
-	char setting[KEY_WORD_MAX] = { 0 };
+	struct settings settings = { 0 };
 
-	memcpy(setting, word, strnlen(word, KEY_WORD_MAX));
-	return token_shape(&token, length, setting, strlen(word));
+	memcpy(settings.key_word, word, strnlen(word, KEY_WORD_MAX));
+	return token_shape(&token, length, settings.key_word_bits);
 }
 
 static void a_key_is_word_underscore_and_49_characters_of_base62(void **state)
@@ -58,6 +57,7 @@ static void another_word_or_length_is_no_key(void **state)
 static void every_character_behind_the_word_is_base62(void **state)
 {
 	static const char good[] = "gx_" RANDOM CHECK;
+	const struct settings settings = { .key_word = "gx" };
 	struct token token = { 0 };
 
 	(void)state;
@@ -68,7 +68,8 @@ static void every_character_behind_the_word_is_base62(void **state)
 
 			memcpy(token.text, good, sizeof(good));
 			token.text[at] = byte;
-			assert_int_equal(token_shape(&token, sizeof(good) - 1, "gx\0\0\0\0\0", 2),
+			assert_int_equal(token_shape(&token, sizeof(good) - 1,
+						     settings.key_word_bits),
 					 base62);
 		}
 	}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Whether what is pinned is what this version pins. Asked before anything is loaded, so that a gate
+ * which cannot be taken over goes on untouched: loading would make the maps that are missing, and
+ * writing to a map of another layout would change what the standing programs do.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel_handle.h"
+#include "relay.h"
+#include "util.h"
+
+/* Say in a clause what is not as it should be. Returns -ESTALE. */
+__attribute__((format(printf, 3, 4))) static int differ(char *clause, size_t size,
+							const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(clause, size, format, arguments);
+	va_end(arguments);
+	return -ESTALE;
+}
+
+/* Open a pin that must be of that kind, as /proc names it. Returns the descriptor or -ESTALE. */
+static int open_pin(const struct kernel *kernel, const char *name, const char *kind, char *clause,
+		    size_t size)
+{
+	char path[PATH_MAX], link[32], target[64] = "";
+	int fd, r = kernel_pin_path(kernel, name, path, sizeof(path));
+
+	fd = r ? -1 : bpf_obj_get(path);
+	if (fd < 0)
+		return differ(clause, size, "%s is missing, or no pin", name);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (readlink(link, target, sizeof(target) - 1) > 0 && strstr(target, kind))
+		return fd;
+	close(fd);
+	return differ(clause, size, "%s is something else than it should be", name);
+}
+
+/* Tables whose sizes are settings, and so may be any. */
+static bool is_sized(const struct kernel *kernel, const struct bpf_map *map)
+{
+	const struct sluice_bpf *p = kernel->programs;
+
+	return map == p->maps.keys || map == p->maps.usage || map == p->maps.conns ||
+	       map == p->maps.socks;
+}
+
+static int check_table(const struct kernel *kernel, const struct bpf_map *map, char *clause,
+		       size_t size)
+{
+	const char *name = bpf_map__name(map);
+	_cleanup_close_ int fd = open_pin(kernel, name, "bpf-map", clause, size);
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info);
+
+	if (fd < 0)
+		return fd;
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		return -errno;
+	if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
+	    info.value_size != bpf_map__value_size(map) ||
+	    info.map_flags != bpf_map__map_flags(map))
+		return differ(clause, size, "the map %s is of another kind", name);
+	if (!is_sized(kernel, map) && info.max_entries != bpf_map__max_entries(map))
+		return differ(clause, size, "the map %s has another size", name);
+	return 0;
+}
+
+/* The number of the layout comes first: it says more than what differs in it. */
+static int check_abi(const struct kernel *kernel, char *clause, size_t size)
+{
+	_cleanup_close_ int fd = open_pin(kernel, "settings", "bpf-map", clause, size);
+	struct settings settings = { 0 };
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info), zero = 0, abi;
+
+	if (fd < 0)
+		return fd;
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		return -errno;
+	if (info.type != BPF_MAP_TYPE_ARRAY || info.key_size != sizeof(zero) ||
+	    info.value_size != sizeof(settings))
+		return differ(clause, size, "the map settings is of another kind");
+	if (bpf_map_lookup_elem(fd, &zero, &settings))
+		return -errno;
+	abi = settings.abi;
+	explicit_bzero(&settings, sizeof(settings));
+	if (abi == SLUICE_ABI)
+		return 0;
+	return differ(clause, size, "their layout is number %u, and this version's %u", abi,
+		      SLUICE_ABI);
+}
+
+static int check_link(const struct kernel *kernel, const char *name, enum bpf_attach_type type,
+		      char *clause, size_t size)
+{
+	_cleanup_close_ int fd = open_pin(kernel, name, "link", clause, size);
+	struct bpf_link_info info = { 0 };
+	__u32 length = sizeof(info);
+	struct stat cgroup;
+
+	if (fd < 0)
+		return fd;
+	if (bpf_obj_get_info_by_fd(fd, &info, &length) || fstat(kernel->cgroup_fd, &cgroup))
+		return -errno;
+	if (info.type != BPF_LINK_TYPE_CGROUP || info.cgroup.attach_type != type)
+		return differ(clause, size, "%s is something else than it should be", name);
+	/* The cgroup's number is its folder's inode (cgroup-v2.rst). */
+	if (info.cgroup.cgroup_id != cgroup.st_ino)
+		return differ(clause, size, "it is on another cgroup than %s", kernel->cgroup);
+	return 0;
+}
+
+int kernel_check_layout(const struct kernel *kernel, char *clause, size_t size)
+{
+	const struct bpf_map *map;
+	int r = check_abi(kernel, clause, size);
+
+	bpf_object__for_each_map(map, kernel->programs->obj)
+	{
+		if (!r && kernel_is_table(map))
+			r = check_table(kernel, map, clause, size);
+	}
+	if (!r)
+		r = check_link(kernel, "link_enrol", BPF_CGROUP_SOCK_OPS, clause, size);
+	if (!r)
+		r = check_link(kernel, "link_guard", BPF_CGROUP_INET_INGRESS, clause, size);
+	if (r && r != -ESTALE)
+		snprintf(clause, size, "%s", strerror(-r));
+	return r;
+}
+
+/* --- a folder without a gate -------------------------------------------------------------------- */
+
+static bool is_ours(const struct kernel *kernel, const struct dirent *entry)
+{
+	const char *name = entry->d_name;
+
+	return !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "relay") ||
+	       !strcmp(name, "link_enrol") || !strcmp(name, "link_guard") ||
+	       bpf_object__find_map_by_name(kernel->programs->obj, name);
+}
+
+int kernel_check_leftovers(const struct kernel *kernel, char *clause, size_t size)
+{
+	DIR *folder = opendir(kernel->pin_folder);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!folder) {
+		r = -errno;
+		snprintf(clause, size, "%s", strerror(-r));
+		return r;
+	}
+	while (!r && (entry = readdir(folder)))
+		if (!is_ours(kernel, entry))
+			r = differ(clause, size, "%.64s", entry->d_name);
+	closedir(folder);
+	return r;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "reload.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "gates.h"
+#include "setting.h"
+#include "util.h"
+
+#define WHY_SIZE 512
+
+static int read_again(const struct reload *reload, struct config *ret_config,
+		      struct failure *ret_failure)
+{
+	char why[WHY_SIZE];
+
+	if (config_read(reload->argc, reload->argv, reload->default_file, ret_config, why,
+			sizeof(why)))
+		return failure_set(ret_failure, FAILURE_INVALID_ARGUMENT, "%s Nothing was changed.",
+				   why);
+	return 0;
+}
+
+/* --- what is different -------------------------------------------------------------------------- */
+
+static const struct config_port *find_port(const struct config *config, uint32_t port)
+{
+	for (size_t i = 0; i < config->port_count; i++)
+		if (config->ports[i].port == port)
+			return &config->ports[i];
+	return NULL;
+}
+
+/* Refuse what cannot change: what the kernel side and the daemon were made with. */
+static int check_fixed(const struct config *from, const struct config *to,
+		       struct failure *ret_failure)
+{
+	for (size_t i = 0; i < sluice_setting_count; i++) {
+		const struct setting *setting = &sluice_settings[i];
+		char was[CONFIG_PATH_SIZE], is[CONFIG_PATH_SIZE];
+
+		if (!setting->fixed || setting_equal(setting, from, to))
+			continue;
+		setting_format(setting, from, was, sizeof(was));
+		setting_format(setting, to, is, sizeof(is));
+		return failure_set(
+			ret_failure, FAILURE_CONFLICT,
+			"%s cannot change from '%.100s' to '%.100s' while the gate "
+			"stands. Set it back; or stop sluiced, run sluiced --remove --pin "
+			"%.200s, and start it. Nothing was changed.",
+			setting->name, was, is, from->pin);
+	}
+	return 0;
+}
+
+/* Write a line for each setting that differs, behind what they are about. */
+static void print_differences(FILE *out, const struct setting *settings, size_t count,
+			      const char *about, const void *from, const void *to)
+{
+	char was[CONFIG_PATH_SIZE], is[CONFIG_PATH_SIZE];
+
+	for (size_t i = 0; i < count; i++) {
+		if (setting_equal(&settings[i], from, to))
+			continue;
+		setting_format(&settings[i], from, was, sizeof(was));
+		setting_format(&settings[i], to, is, sizeof(is));
+		fprintf(out, "%s%s is %s, and was %s\n", about, settings[i].name, is, was);
+	}
+}
+
+/* Whether a port is about to leave by itself, which a reload does not change. */
+static bool is_leaving(struct kernel *kernel, uint16_t port)
+{
+	struct gate gate;
+
+	return !kernel_get_gate(kernel, port, &gate) && gate.draining;
+}
+
+static void print_ports(FILE *out, struct kernel *kernel, const struct config *from,
+			const struct config *to)
+{
+	char about[32];
+
+	for (size_t i = 0; i < to->port_count; i++) {
+		const struct config_port *port = &to->ports[i];
+		const struct config_port *before = find_port(from, port->port);
+
+		snprintf(about, sizeof(about), "port %u: ", port->port);
+		if (before)
+			print_differences(out, port_settings, port_setting_count, about, before,
+					  port);
+		else
+			fprintf(out, "port %u is protected\n", port->port);
+	}
+	for (size_t i = 0; i < from->port_count; i++)
+		if (!find_port(to, from->ports[i].port) && !is_leaving(kernel, from->ports[i].port))
+			fprintf(out, "port %u is no longer protected\n", from->ports[i].port);
+}
+
+static int describe(const struct reload *reload, const struct config *to, char **ret_changes,
+		    struct failure *ret_failure)
+{
+	const struct config *from = reload->config;
+	size_t size;
+	FILE *out = open_memstream(ret_changes, &size);
+
+	if (out) {
+		print_differences(out, sluice_settings, sluice_setting_count, "", from, to);
+		print_ports(out, reload->kernel, from, to);
+		if (!fclose(out))
+			return 0;
+		free(*ret_changes);
+	}
+	return failure_set(ret_failure, FAILURE_UNAVAILABLE,
+			   "The daemon is out of memory. Nothing was changed.");
+}
+
+/* --- putting it in force ------------------------------------------------------------------------ */
+
+/* Let go of ports that are neither gated any more nor about to leave. */
+static void drop_claims(const struct reload *reload, const struct config *config)
+{
+	struct claims *claims = reload->claims;
+	struct gate gate;
+
+	for (size_t i = claims->count; i--;) {
+		uint16_t port = claims->held[i].port;
+
+		if (!find_port(config, port) && kernel_get_gate(reload->kernel, port, &gate))
+			claim_drop(claims, port);
+	}
+}
+
+static int claim_all(const struct reload *reload, const struct config *config,
+		     struct failure *ret_failure)
+{
+	char why[WHY_SIZE];
+
+	for (size_t i = 0; i < config->port_count; i++)
+		if (claim_port(reload->claims, config->ports[i].port, why, sizeof(why)))
+			return failure_set(ret_failure, FAILURE_CONFLICT, "%s Nothing was changed.",
+					   why);
+	return 0;
+}
+
+/* The gates come last of what can fail; behind them is nothing that can. */
+static int put_in_force(const struct reload *reload, const struct config *config,
+			struct failure *ret_failure)
+{
+	char why[WHY_SIZE];
+	int r = claim_all(reload, config, ret_failure);
+
+	if (!r && gates_put(reload->kernel, config, true, why, sizeof(why)))
+		r = failure_set(ret_failure, FAILURE_UNAVAILABLE, "%s Nothing was changed.", why);
+	if (r) {
+		drop_claims(reload, reload->config);
+		return r;
+	}
+	gates_put_key_word(reload->kernel, config->key_word);
+	registry_set(reload->registry, config->keys_per_account, config->key_word);
+	drop_claims(reload, config);
+	return 0;
+}
+
+int reload_run(struct reload *reload, char **ret_changes, struct failure *ret_failure)
+{
+	_cleanup_free_ char *changes = NULL;
+	struct config config;
+	int r = read_again(reload, &config, ret_failure);
+
+	if (!r)
+		r = check_fixed(reload->config, &config, ret_failure);
+	if (!r)
+		r = describe(reload, &config, &changes, ret_failure);
+	if (!r)
+		r = put_in_force(reload, &config, ret_failure);
+	if (r)
+		return r;
+	*reload->config = config;
+	*ret_changes = take_pointer(changes);
+	return 0;
+}
+
+int reload_names_port(const struct reload *reload, uint16_t port, bool *ret_named,
+		      struct failure *ret_failure)
+{
+	struct config config;
+	int r = read_again(reload, &config, ret_failure);
+
+	if (!r)
+		*ret_named = find_port(&config, port);
+	return r;
+}
