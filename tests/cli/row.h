@@ -23,6 +23,12 @@
 #define KEY    "{" RECORD "}"
 #define NEW    "{" RECORD ",\"key\":\"" SECRET "\"}"
 #define LIST   "{\"keys\":[" KEY "]}"
+#define GATES                                                                                      \
+	"{\"gates\":[{\"port\":80,\"headLimit\":16384,\"identity\":\"swap\",\"trailers\":"         \
+	"\"pass\","                                                                                \
+	"\"draining\":false},{\"port\":3000,\"headLimit\":8192,\"identity\":\"keep\","             \
+	"\"trailers\":"                                                                            \
+	"\"refuse\",\"draining\":true}]}"
 #define TAKEN                                                                                      \
 	"{\"error\":\"The label is taken.\",\"message\":\"The label is taken.\",\"code\":"         \
 	"\"CONFLICT\",\"traceId\":\"req_abc\"}"

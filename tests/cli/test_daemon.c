@@ -194,6 +194,37 @@ static void status_says(void **state)
 	EXPECT(0, "\"enforcing\": true", "", "--json");
 }
 
+/* The port that the tests ask at is left out of the configuration, and put back into it. */
+static void gates_come_and_go(void **state)
+{
+	char with[128], without[64], port[8], protected_now[64];
+
+	(void)state;
+	snprintf(port, sizeof(port), "%u", applications[THREADED].port);
+	snprintf(without, sizeof(without), "[port %u]\n", applications[NGINX].port);
+	snprintf(with, sizeof(with), "%s[port %s]\n", without, port);
+	snprintf(protected_now, sizeof(protected_now), "port %s is protected\n", port);
+	daemon_stop();
+	daemon_ports_in_file = true;
+	daemon_configure(with);
+	daemon_start();
+	EXPECT(0, port, "", "gate", "ls");
+	EXPECT(1, "", "still in the configuration", "gate", "rm", port);
+	daemon_configure(without);
+	EXPECT(0, "", "is out of the gate", "gate", "rm", port, "--drain", "5");
+	assert_int_equal(ask(NULL), 200);
+	EXPECT(1, "", "is not protected", "gate", "rm", port);
+	daemon_configure(with);
+	EXPECT(0, protected_now, "", "reload");
+	assert_int_equal(ask(NULL), 401);
+	EXPECT(0, "Nothing is different.\n", "", "reload");
+	daemon_configure("[sluice]\nmax_keys = 7\n[port 80]\n");
+	EXPECT(1, "", "max_keys cannot change", "reload");
+	daemon_configure("[sluice]\nmax_kees = 7\n");
+	EXPECT(1, "\"INVALID_ARGUMENT\"", "", "reload", "--json");
+	daemon_stop();
+}
+
 static void stopped_daemon(void **state)
 {
 	(void)state;
@@ -214,6 +245,7 @@ static const struct promise promises[] = {
 	{ "what the daemon refuses exits 1 with its reason", refusals, ONCE },
 	{ "an account's eleventh key is refused", eleventh_key, ONCE },
 	{ "status says what is protected", status_says, ONCE },
+	{ "ports leave by gate rm and come by reload", gates_come_and_go, ONCE },
 	{ "a daemon that is stopped exits 3", stopped_daemon, ONCE },
 };
 

@@ -27,6 +27,10 @@ static const struct row rows[] = {
 	     "--help"),
 	HELP("key revoke --help has an example", "Example:\n  sluice key revoke", "key", "revoke",
 	     "--help"),
+	HELP("gate ls --help has an example", "Example:\n  sluice gate ls", "gate", "ls", "--help"),
+	HELP("gate rm --help has an example", "Example:\n  sluice gate rm 3000", "gate", "rm",
+	     "--help"),
+	HELP("reload --help has an example", "Example:\n  sluice reload", "reload", "--help"),
 	HELP("--version names the version", "sluice 0.", "--version"),
 
 	/* wrong usage */
@@ -54,6 +58,12 @@ static const struct row rows[] = {
 	WRONG("a word too many is wrong usage", "no further word", "key", "show", "a", "b"),
 	WRONG("show without an ID is wrong usage", "needs a key's ID", "key", "show"),
 	WRONG("revoke without an ID is wrong usage", "needs a key's ID", "key", "revoke"),
+	WRONG("gate alone is wrong usage, which says what may follow",
+	      "sluice: gate needs one of: ls, rm.\n", "gate"),
+	WRONG("gate rm without a port is wrong usage", "needs a port", "gate", "rm"),
+	WRONG("a drain that is too long is wrong usage", "from 0 to 3600", "gate", "rm", "80",
+	      "--drain", "3601"),
+	WRONG("reload takes no word", "no further word", "reload", "now"),
 	WRONG("an empty ID is wrong usage", NULL, "key", "revoke", ""),
 	WRONG("create without an account is wrong usage", "needs --account", "key", "create",
 	      "--label", "l"),

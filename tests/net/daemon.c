@@ -20,6 +20,7 @@
 
 pid_t daemon_pid;
 bool daemon_release;
+bool daemon_ports_in_file;
 uint16_t daemon_more_ports[MORE_PORTS + 1];
 
 /* The program and where everything of it is; returns how many arguments that makes. */
@@ -56,6 +57,10 @@ char *const *daemon_command(uint16_t port)
 	static char program[320], texts[APPLICATIONS + MORE_PORTS][8];
 	size_t n = put_places(arguments, program);
 
+	if (daemon_ports_in_file) {
+		arguments[n] = NULL;
+		return arguments;
+	}
 	if (port)
 		n = put_port(arguments, n, texts[0], port);
 	for (int i = 0; !port && i < APPLICATIONS; i++)
@@ -130,19 +135,26 @@ void daemon_kill(void)
 	daemon_pid = 0;
 }
 
-int daemon_remove(void)
+pid_t daemon_begin_remove(const char *seconds)
 {
 	char *arguments[ARGUMENTS_MAX];
 	char program[320];
 	size_t n = put_places(arguments, program);
-	int status;
-	pid_t pid;
 
 	arguments[n++] = "--remove";
+	if (seconds) {
+		arguments[n++] = "--drain";
+		arguments[n++] = (char *)seconds;
+	}
 	arguments[n] = NULL;
-	pid = process_start(stage.daemon_log, arguments);
+	return process_start(stage.daemon_log, arguments);
+}
+
+int daemon_remove(void)
+{
 	/* Signal 0 sends nothing: it ends by itself. */
-	status = process_stop(pid, 0);
+	int status = process_stop(daemon_begin_remove("0"), 0);
+
 	return status >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 

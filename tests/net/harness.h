@@ -179,7 +179,10 @@ extern uint16_t daemon_more_ports[MORE_PORTS + 1];
 /* Arguments of the daemon for process_start(): for one port, or 0: for all. */
 char *const *daemon_command(uint16_t port);
 
-/* What the daemon's configuration file says, for the next start in this test. */
+/* Whether the file alone names the ports, rather than the command line. */
+extern bool daemon_ports_in_file;
+
+/* What the daemon's configuration file says, for the next start or reload in this test. */
 void daemon_configure(const char *text);
 
 /* Start it and wait until it answers. Returns the milliseconds that took. */
@@ -191,8 +194,14 @@ void daemon_stop(void);
 /* SIGKILL, and reaped. */
 void daemon_kill(void);
 
-/* Run "sluiced --remove": kernel side down, no pins left. Returns its exit status. */
+/*
+ * Run "sluiced --remove", which resets open connections at once: kernel side down, no pins left.
+ * Returns its exit status.
+ */
 int daemon_remove(void);
+
+/* Start it, to let connections end within so many seconds; NULL: as long as it does by itself. */
+pid_t daemon_begin_remove(const char *seconds);
 
 /* One call of the control API; body is JSON or NULL. Returns the status and the body's text. */
 int api(const char *method, const char *target, const char *body, char *ret_text, size_t size);

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "http_client.h"
+#include "traffic.h"
 
 struct stage stage;
 
@@ -153,8 +154,10 @@ static int after_each(void **state)
 {
 	(void)state;
 	stop_all_hammers();
+	traffic_kill();
 	close_all_clients();
 	client_patience_ms = CLIENT_PATIENCE_MS;
+	daemon_ports_in_file = false;
 	if (daemon_pid)
 		kill(daemon_pid, SIGCONT);
 	daemon_configure("");

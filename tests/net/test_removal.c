@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* A port leaves the gate, or the gate goes: what is under way ends whole, and nothing is left. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "bpf_left.h"
+#include "harness.h"
+#include "http_client.h"
+#include "stand_in.h"
+
+#define RELAY "sluiced-relay"
+#define CHUNK "x-x-x-x-x-x-x-x-"
+#define OK    "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+
+static void ask(struct client *client, const struct key *key)
+{
+	client_printf(client,
+		      "GET /drained HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n",
+		      key->text);
+}
+
+/* Wait until the connection has ended, by whatever means, without another byte. */
+static void expect_ended(struct client *client)
+{
+	char byte;
+
+	assert_true(recv(client->fd, &byte, 1, 0) <= 0);
+	assert_int_not_equal(errno, EAGAIN);
+}
+
+static bool lets_in(uint16_t port)
+{
+	struct client client;
+	bool in;
+
+	client_patience_ms = 300;
+	in = !client_connect(&client, port);
+	if (in)
+		client_close(&client);
+	client_patience_ms = CLIENT_PATIENCE_MS;
+	return in;
+}
+
+/* A connection that has had an answer, and one that waits for its own, of which the head is out. */
+struct stand {
+	struct client *idle, *busy;
+	struct key key;
+	uint16_t port;
+	int server;
+};
+
+static struct stand prepare(void)
+{
+	struct stand stand = { .port = stand_in_listen(), .key = key_limited(1000, 10000) };
+	struct response response;
+	char request[1024];
+	int server;
+
+	stand.idle = stand_in_meet(&server);
+	ask(stand.idle, &stand.key);
+	stand_in_read(server, "\r\n\r\n", request, sizeof(request));
+	stand_in_write(server, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+	assert_int_equal(client_read(stand.idle, false, &response), 0);
+	stand.busy = stand_in_meet(&stand.server);
+	ask(stand.busy, &stand.key);
+	stand_in_read(stand.server, "\r\n\r\n", request, sizeof(request));
+	return stand;
+}
+
+/* The answer comes in pieces, during the drain, and a second request with it. */
+static void finish_answer(const struct stand *stand)
+{
+	enum { PIECES = 20 };
+	struct response response;
+	char head[128];
+
+	snprintf(head, sizeof(head), OK, (int)(PIECES * strlen(CHUNK)));
+	stand_in_write(stand->server, head);
+	for (int i = 0; i < PIECES; i++) {
+		breathe();
+		stand_in_write(stand->server, CHUNK);
+	}
+	assert_int_equal(client_read(stand->busy, false, &response), 0);
+	expect_admitted(&response, 200);
+	assert_int_equal(response.body_length, PIECES * strlen(CHUNK));
+}
+
+static void configure_without(uint16_t port)
+{
+	char text[512] = "";
+
+	for (int i = 0; i < APPLICATIONS; i++)
+		if (applications[i].port != port)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "[port %u]\n",
+				 applications[i].port);
+	daemon_configure(text);
+}
+
+static void remove_port(uint16_t port, const char *query, int status, const char *text)
+{
+	char target[64], body[1024];
+	int got;
+
+	snprintf(target, sizeof(target), "/v1/gates/%u%s", port, query);
+	got = api("DELETE", target, NULL, body, sizeof(body));
+	if (got != status || !strstr(body, text))
+		fail_msg("%d %s; expected %d %s", got, body, status, text);
+}
+
+static bool is_gated(uint16_t port)
+{
+	char body[4096], text[32];
+
+	assert_int_equal(api("GET", "/v1/gates", NULL, body, sizeof(body)), 200);
+	snprintf(text, sizeof(text), "\"port\":%u,", port);
+	return strstr(body, text);
+}
+
+static void await_open(uint16_t port)
+{
+	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+
+	while (is_gated(port)) {
+		assert_true(monotonic_ms() < end_ms);
+		breathe();
+	}
+}
+
+static void start_configured(void)
+{
+	daemon_ports_in_file = true;
+	configure_without(0);
+	daemon_start();
+}
+
+static void port_leaves(void **state)
+{
+	struct stand stand;
+
+	(void)state;
+	start_configured();
+	stand = prepare();
+	remove_port(stand.port, "", 409, "still in the configuration");
+	configure_without(stand.port);
+	remove_port(9999, "", 404, "not protected");
+	remove_port(stand.port, "?drain=9999", 400, "from 0 to 3600");
+	remove_port(stand.port, "?drain=9", 202, "\"draining\":true");
+	remove_port(stand.port, "", 409, "about to leave");
+	expect_ended(stand.idle);
+	assert_false(lets_in(stand.port));
+	assert_true(is_gated(stand.port));
+	/* A reload of that file does not cut it short. */
+	assert_int_equal(api("POST", "/v1/reload", NULL, (char[4096]){ 0 }, 4096), 200);
+	assert_true(is_gated(stand.port));
+	finish_answer(&stand);
+	expect_ended(stand.busy);
+	await_open(stand.port);
+	stand_in_leave();
+	assert_int_equal(client_get(client_open(stand.port), "/", NULL), 200);
+	assert_int_equal(client_get(client_open(applications[NGINX].port), "/", NULL), 401);
+}
+
+static void port_stays(void **state)
+{
+	struct stand stand;
+
+	(void)state;
+	start_configured();
+	stand = prepare();
+	configure_without(stand.port);
+	remove_port(stand.port, "?drain=60", 202, "\"draining\":true");
+	expect_ended(stand.idle);
+	configure_without(0);
+	assert_int_equal(api("POST", "/v1/reload", NULL, (char[4096]){ 0 }, 4096), 200);
+	finish_answer(&stand);
+	assert_true(client_sees_silence(stand.busy, 400));
+	stand_in_leave();
+	assert_int_equal(client_get(client_open(stand.port), "/", NULL), 401);
+}
+
+static void port_time_is_up(void **state)
+{
+	struct stand stand;
+	uint64_t begin_ms;
+
+	(void)state;
+	start_configured();
+	stand = prepare();
+	configure_without(stand.port);
+	begin_ms = monotonic_ms();
+	remove_port(stand.port, "?drain=1", 202, "\"draining\":true");
+	expect_ended(stand.busy);
+	assert_in_range(monotonic_ms() - begin_ms, 900, 5000);
+	await_open(stand.port);
+	stand_in_leave();
+}
+
+/* Nothing of the gate is left: in the kernel, among processes, or in the folder. */
+static void expect_nothing_left(const struct bpf_objects *objects)
+{
+	assert_true(access(stage.pins, F_OK));
+	assert_int_equal(process_find(RELAY), 0);
+	expect_no_bpf_objects(objects);
+}
+
+static int await_exit(pid_t pid)
+{
+	int status = process_stop(pid, 0);
+
+	return status >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* By the time that it takes by itself. */
+static void gate_goes(void **state)
+{
+	struct bpf_objects objects;
+	struct stand stand;
+	pid_t remove;
+
+	(void)state;
+	daemon_start();
+	stand = prepare();
+	bpf_objects_find(&objects);
+	assert_true(objects.map_count > 15);
+	assert_true(objects.program_count > 5);
+	assert_int_equal(objects.link_count, 2);
+	daemon_stop();
+	remove = daemon_begin_remove(NULL);
+	expect_ended(stand.idle);
+	assert_false(lets_in(stand.port));
+	assert_true(process_runs(remove));
+	finish_answer(&stand);
+	expect_ended(stand.busy);
+	assert_int_equal(await_exit(remove), 0);
+	expect_nothing_left(&objects);
+	stand_in_leave();
+	assert_int_equal(client_get(client_open(stand.port), "/", NULL), 200);
+}
+
+static void gate_time_is_up(void **state)
+{
+	struct bpf_objects objects;
+	struct stand stand;
+	uint64_t begin_ms;
+
+	(void)state;
+	daemon_start();
+	stand = prepare();
+	bpf_objects_find(&objects);
+	daemon_stop();
+	begin_ms = monotonic_ms();
+	assert_int_equal(await_exit(daemon_begin_remove("1")), 0);
+	assert_in_range(monotonic_ms() - begin_ms, 1000, 8000);
+	assert_true(count_lines(stage.daemon_log, "1 connections are not at their end"));
+	expect_ended(stand.busy);
+	stand_in_leave();
+	expect_nothing_left(&objects);
+}
+
+/* Ctrl-C: what was draining goes on. */
+static void interrupted(void **state)
+{
+	struct response response;
+	struct stand stand;
+	pid_t remove;
+	int server;
+
+	(void)state;
+	daemon_start();
+	stand = prepare();
+	daemon_stop();
+	remove = daemon_begin_remove("60");
+	expect_ended(stand.idle);
+	kill(remove, SIGINT);
+	assert_int_equal(await_exit(remove), 1);
+	assert_true(count_lines(stage.daemon_log, "Interrupted: the gate stands as before."));
+	finish_answer(&stand);
+	ask(stand.busy, &stand.key);
+	stand_in_write(stand.server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	assert_int_equal(client_read(stand.busy, false, &response), 0);
+	expect_admitted(&response, 200);
+	stand_in_meet(&server);
+	stand_in_leave();
+	assert_int_equal(client_get(client_open(stand.port), "/", NULL), 401);
+	daemon_start();
+}
+
+/* Large answers, half heads and pipelines at the moment at which the gate goes. */
+static void whole_answers(void **state)
+{
+	enum { CLIENTS = 30 };
+	const struct application *application = *state;
+	struct client *clients[CLIENTS];
+	struct bpf_objects objects;
+	struct response response;
+	struct key key;
+	pid_t remove;
+
+	daemon_start();
+	key = key_limited(1000, 10000);
+	bpf_objects_find(&objects);
+	for (int i = 0; i < CLIENTS; i++) {
+		clients[i] = client_open(application->port);
+		if (i % 3 == 0) /* an answer that its client does not read yet */
+			client_printf(clients[i],
+				      "GET /large HTTP/1.1\r\nHost: a\r\n"
+				      "Authorization: Bearer %s\r\n\r\n",
+				      key.text);
+		if (i % 3 == 1) /* the begin of a head */
+			client_printf(clients[i], "GET / HTTP/1.1\r\nHost: a\r\nAuthor");
+		if (i % 3 == 2)
+			assert_int_equal(client_get(clients[i], "/", key.text), 200);
+	}
+	breathe();
+	daemon_stop();
+	remove = daemon_begin_remove("9");
+	for (int i = 2; i < CLIENTS; i += 3)
+		expect_ended(clients[i]);
+	for (int i = 1; i < CLIENTS; i += 3)
+		client_printf(clients[i], "ization: Bearer %s\r\n\r\n", key.text);
+	for (int i = 0; i < CLIENTS; i++) {
+		if (i % 3 == 2)
+			continue;
+		assert_int_equal(client_read(clients[i], false, &response), 0);
+		expect_admitted(&response, 200);
+		assert_true(i % 3 || response.body_length == 1024 * 1024);
+	}
+	assert_int_equal(await_exit(remove), 0);
+	expect_nothing_left(&objects);
+	close_all_clients();
+}
+
+static const struct promise promises[] = {
+	{ "a port leaves once its requests are at their end; nobody is let in before", port_leaves,
+	  ONCE },
+	{ "a port that is configured again meanwhile stays", port_stays, ONCE },
+	{ "a port leaves when its time is up", port_time_is_up, ONCE },
+	{ "--remove waits for what is under way, and leaves nothing at all", gate_goes, ONCE },
+	{ "--remove resets what is not at its end in time, and leaves nothing", gate_time_is_up,
+	  ONCE },
+	{ "--remove that is interrupted leaves the gate as it was", interrupted, ONCE },
+	{ "--remove cuts no answer off", whole_answers, EACH_APPLICATION },
+};
+
+int main(void)
+{
+	return run_promises(promises, ARRAY_SIZE(promises), BARE);
+}
