@@ -88,11 +88,11 @@ const char *key_check_word(const char *word); /* 1–8 of a-z0-9, a letter first
  * The pepper: 32 random bytes in a file of their own, owner's mode 0600.
  *
  * pepper_load() returns -ENOENT where there is no such file, and refuses one that is not a regular
- * file of exactly that size, owner and mode (-EPERM). pepper_create() makes a new one, complete on
+ * file of exactly that size, owner and mode (-EPERM). pepper_save() makes a new file, complete on
  * disk or not there at all; -EEXIST where there is one. On failure why says what is wrong and what
  * to do. Wipe ret_pepper with sodium_memzero() when it is no longer needed.
  */
 int pepper_load(const char *path, uint8_t ret_pepper[PEPPER_SIZE], char *why, size_t why_size);
-int pepper_create(const char *path, uint8_t ret_pepper[PEPPER_SIZE], char *why, size_t why_size);
+int pepper_save(const char *path, const uint8_t pepper[PEPPER_SIZE], char *why, size_t why_size);
 
 #endif

@@ -111,17 +111,11 @@ static int write_pepper(const char *path, const uint8_t pepper[PEPPER_SIZE])
 	return fsync(folder) < 0 ? -errno : 0;
 }
 
-int pepper_create(const char *path, uint8_t ret_pepper[PEPPER_SIZE], char *why, size_t why_size)
+int pepper_save(const char *path, const uint8_t pepper[PEPPER_SIZE], char *why, size_t why_size)
 {
-	uint8_t pepper[PEPPER_SIZE];
-	int err;
+	int err = write_pepper(path, pepper);
 
-	randombytes_buf(pepper, sizeof(pepper));
-	err = write_pepper(path, pepper);
 	if (err)
-		snprintf(why, why_size, "Cannot make the pepper %s: %s.", path, strerror(-err));
-	else
-		memcpy(ret_pepper, pepper, sizeof(pepper));
-	sodium_memzero(pepper, sizeof(pepper));
+		snprintf(why, why_size, "Cannot write the pepper %s: %s.", path, strerror(-err));
 	return err;
 }

@@ -59,12 +59,15 @@ static int fail_store(struct failure *ret_failure, int err)
 	case -EEXIST:
 		return failure_set(ret_failure, FAILURE_CONFLICT,
 				   "The account already has a key with this label.");
-	case -ENOSPC:
-		return failure_set(ret_failure, FAILURE_UNAVAILABLE,
-				   "The store's disk is full. Nothing was changed.");
+	case -ENOTRECOVERABLE:
+		return failure_set(
+			ret_failure, FAILURE_UNAVAILABLE,
+			"The store cannot be written: its disk fails. Nothing was changed "
+			"in force, but the change may be found when sluiced starts again.");
 	default:
 		return failure_set(ret_failure, FAILURE_UNAVAILABLE,
-				   "The store failed (%s). Nothing was changed.", strerror(-err));
+				   "The store cannot be used: %s. Nothing was changed.",
+				   store_reason(err));
 	}
 }
 

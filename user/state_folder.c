@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Nobody but the owner may look into the state folder. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +12,7 @@
 
 static int explain(int r, const char *path, const char *what, char *why, size_t why_size)
 {
-	snprintf(why, why_size, "The state folder %s cannot be %s: %s.", path, what, strerror(-r));
+	snprintf(why, why_size, "The folder %s cannot be %s: %s.", path, what, strerror(-r));
 	return r;
 }
 
@@ -23,18 +25,40 @@ int state_folder_open(const char *path, char *why, size_t why_size)
 	if (stat(path, &status))
 		return explain(-errno, path, "read", why, why_size);
 	if (!S_ISDIR(status.st_mode)) {
-		snprintf(why, why_size, "The state folder %s is no folder.", path);
+		snprintf(why, why_size, "The folder %s is no folder.", path);
 		return -ENOTDIR;
 	}
 	if (status.st_uid != geteuid()) {
-		snprintf(why, why_size, "The state folder %s belongs to another user.", path);
+		snprintf(why, why_size, "The folder %s belongs to another user.", path);
 		return -EPERM;
 	}
 	if (status.st_mode & 077) {
-		snprintf(why, why_size,
-			 "The state folder %s is open to other users; run: chmod 700 %s", path,
-			 path);
+		snprintf(why, why_size, "The folder %s is open to other users; run: chmod 700 %s",
+			 path, path);
 		return -EPERM;
 	}
+	return 0;
+}
+
+int state_folder_lock(const char *path, int *ret_folder, char *why, size_t why_size)
+{
+	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err;
+
+	if (folder < 0)
+		return explain(-errno, path, "opened", why, why_size);
+	if (flock(folder, LOCK_EX | LOCK_NB) < 0) {
+		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		if (err == -EBUSY)
+			snprintf(why, why_size,
+				 "The folder %s is held: another sluiced uses it. Stop that "
+				 "one first.",
+				 path);
+		else
+			explain(err, path, "locked", why, why_size);
+		close(folder);
+		return err;
+	}
+	*ret_folder = folder;
 	return 0;
 }

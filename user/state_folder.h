@@ -13,4 +13,12 @@
  */
 int state_folder_open(const char *path, char *why, size_t why_size);
 
+/*
+ * Hold the folder for as long as ret_folder is open: two daemons that write one store would each
+ * enforce half of it.
+ *
+ * On failure why as above. -EBUSY: another sluiced holds it.
+ */
+int state_folder_lock(const char *path, int *ret_folder, char *why, size_t why_size);
+
 #endif

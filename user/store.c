@@ -13,7 +13,7 @@
 /* Run a change of one row: -ENOENT where there is none. */
 static int run_on_one(struct store *store, sqlite3_stmt *statement)
 {
-	int err = store_run(store, statement);
+	int err = store_commit(store, statement);
 
 	if (err)
 		return err;
@@ -86,18 +86,18 @@ static int list(struct store *store, sqlite3_stmt *statement, struct key_record 
 
 int store_insert(struct store *store, const struct key_record *record)
 {
-	return store_run(store,
-			 store_bind(store, INSERT, "ttttdiiiiiiiii", record->id, record->account,
-				    record->label, record->prefix, record->digest.bytes,
-				    (uint64_t)record->status, (uint64_t)record->per_minute,
-				    (uint64_t)record->per_day, record->expires_ms,
-				    record->created_ms, record->windows, record->last_used_ms,
-				    record->admitted, record->refused));
+	return store_commit(store,
+			    store_bind(store, INSERT, "ttttdiiiiiiiii", record->id, record->account,
+				       record->label, record->prefix, record->digest.bytes,
+				       (uint64_t)record->status, (uint64_t)record->per_minute,
+				       (uint64_t)record->per_day, record->expires_ms,
+				       record->created_ms, record->windows, record->last_used_ms,
+				       record->admitted, record->refused));
 }
 
 int store_delete(struct store *store, const char *id)
 {
-	return store_run(store, store_bind(store, DELETE, "t", id));
+	return store_commit(store, store_bind(store, DELETE, "t", id));
 }
 
 int store_update(struct store *store, const struct key_record *record)
@@ -116,7 +116,7 @@ int store_revoke(struct store *store, const struct key_record *record)
 
 int store_expire(struct store *store, uint64_t at_ms)
 {
-	return store_run(store, store_bind(store, EXPIRE, "i", at_ms));
+	return store_commit(store, store_bind(store, EXPIRE, "i", at_ms));
 }
 
 int store_get(struct store *store, const char *id, struct key_record *ret_record)
@@ -199,7 +199,7 @@ int store_save_usage(struct store *store, const struct store_usage *usage, size_
 						  usage[i].windows, usage[i].last_used_ms,
 						  usage[i].admitted, usage[i].refused));
 	if (!err)
-		err = store_run(store, store_bind(store, COMMIT, ""));
+		err = store_commit(store, store_bind(store, COMMIT, ""));
 	if (err && !sqlite3_get_autocommit(store->database))
 		store_run(store, store_bind(store, ROLLBACK, ""));
 	return err;

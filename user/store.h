@@ -2,8 +2,10 @@
 /*
  * The store: every key that was ever made, in SQLite. What it has confirmed is on disk.
  *
- * One thread. Functions return 0 or a negative errno: -EIO, -ENOSPC, -EBUSY or -ENOMEM where
- * SQLite fails (the log has its message), else as their comments say.
+ * One thread. Functions return 0 or a negative errno: where SQLite fails, one that store_reason()
+ * knows (the log has more), else as their comments say. What failed has changed nothing, but for
+ * -ENOTRECOVERABLE: the disk failed so that a change may or may not be found when the store is
+ * opened the next time.
  */
 #ifndef SLUICE_STORE_H
 #define SLUICE_STORE_H
@@ -30,6 +32,9 @@ struct store_counts {
 	uint64_t revoked;
 };
 
+/* What is wrong and what to do, for the end of a sentence that names the store. */
+const char *store_reason(int err);
+
 /*
  * Open the store, make it where there is none, bring its schema up to date, and hold the folder's
  * lock. The folder must exist.
@@ -40,15 +45,19 @@ struct store_counts {
  */
 int store_open(const char *path, struct store **ret_store, char *why, size_t why_size);
 
-/* NULL is allowed. */
+/*
+ * The journal is moved into the file where store_open_pepper() has found the two to belong together,
+ * and else left as it is. NULL is allowed.
+ */
 void store_close(struct store *store);
 
 /*
  * Load the installation's pepper from its own file, or make it where there is none and the store
  * has no keys yet, and see that it is the one the store's keys were hashed with.
  *
- * -ENOKEY: missing, and the store has keys; -EKEYREJECTED: another pepper; else pepper_load()'s
- * and pepper_create()'s errors. why says what is wrong and what to do.
+ * -ENOKEY: missing, and the store has keys; -EKEYREJECTED: another pepper; -ENODATA: there is a
+ * pepper, but the store it belongs to is gone; else pepper_load()'s and pepper_save()'s errors. why
+ * says what is wrong and what to do.
  */
 int store_open_pepper(struct store *store, const char *path, uint8_t ret_pepper[PEPPER_SIZE],
 		      char *why, size_t why_size);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store.h"
+
 static const char *const steps[] = {
 	/*
 	 * 0 -> 1. Numbers of status are enum key_status. An unsigned 64-bit value is kept as the
@@ -44,22 +46,74 @@ const struct store_schema store_schema = {
 	.version = sizeof(steps) / sizeof(steps[0]),
 };
 
-/* Say what SQLite's last error means for whoever runs the daemon. */
-static int explain(sqlite3 *database, const char *path, char *why, size_t why_size)
+int store_errno(sqlite3 *database, int code)
 {
-	switch (sqlite3_errcode(database)) {
+	int reason = sqlite3_system_errno(database);
+
+	switch (code & 0xff) {
 	case SQLITE_NOTADB:
-		snprintf(why, why_size, "%s is not a Sluice store, but some other file.", path);
 		return -EMEDIUMTYPE;
 	case SQLITE_CORRUPT:
+		return -EUCLEAN;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_READONLY:
+		return -EROFS;
+	}
+	/* What the system said of it, where SQLite has asked the system. */
+	if (reason == ENOSPC || reason == EDQUOT)
+		return -ENOSPC;
+	return reason == EROFS || reason == EACCES ? -reason : -EIO;
+}
+
+const char *store_reason(int err)
+{
+	switch (err) {
+	case -EMEDIUMTYPE:
+		return "its file is no Sluice store; restore a backup";
+	case -EUCLEAN:
+		return "its file is damaged; restore a backup";
+	case -ENOSPC:
+		return "its disk is full; free some space";
+	case -EBUSY:
+		return "another program has locked it; end that program";
+	case -EROFS:
+		return "its file system is read-only; make it writable";
+	case -ESTALE:
+		return "its file was moved or removed; put it back and restart sluiced";
+	default:
+		return strerror(-err);
+	}
+}
+
+int store_explain(sqlite3 *database, const char *path, char *why, size_t why_size)
+{
+	int err = store_errno(database, sqlite3_extended_errcode(database));
+
+	switch (err) {
+	case -EMEDIUMTYPE:
+		snprintf(why, why_size,
+			 "%s is not a Sluice store, but some other file. If it was one, restore it "
+			 "from a backup.",
+			 path);
+		break;
+	case -EUCLEAN:
 		snprintf(why, why_size, "The store %s is damaged (%s). Restore it from a backup.",
 			 path, sqlite3_errmsg(database));
-		return -EUCLEAN;
-	default:
+		break;
+	case -EIO:
 		snprintf(why, why_size, "Cannot use the store %s: %s.", path,
 			 sqlite3_errmsg(database));
-		return -EIO;
+		break;
+	default:
+		snprintf(why, why_size, "Cannot use the store %s: %s.", path, store_reason(err));
 	}
+	return err;
 }
 
 /* Run a query for one number. */
@@ -84,10 +138,10 @@ static int check_pages(sqlite3 *database, const char *path, char *why, size_t wh
 	const char *finding;
 	int err = 0;
 
-	if (sqlite3_prepare_v2(database, "PRAGMA quick_check(1)", -1, &statement, NULL) !=
+	if (sqlite3_prepare_v2(database, "PRAGMA integrity_check(1)", -1, &statement, NULL) !=
 		    SQLITE_OK ||
 	    sqlite3_step(statement) != SQLITE_ROW) {
-		err = explain(database, path, why, why_size);
+		err = store_explain(database, path, why, why_size);
 	} else {
 		finding = (const char *)sqlite3_column_text(statement, 0);
 		if (!finding || strcmp(finding, "ok") != 0) {
@@ -109,7 +163,7 @@ int store_schema_check(sqlite3 *database, const struct store_schema *schema, con
 	if (query_number(database, "PRAGMA application_id", &application) ||
 	    query_number(database, "PRAGMA user_version", &version) ||
 	    query_number(database, "SELECT count(*) FROM sqlite_schema", &tables))
-		return explain(database, path, why, why_size);
+		return store_explain(database, path, why, why_size);
 
 	if (application != STORE_APPLICATION_ID && (application || version || tables)) {
 		snprintf(why, why_size, "%s is not a Sluice store, but another SQLite database.",
@@ -152,11 +206,11 @@ int store_schema_migrate(sqlite3 *database, const struct store_schema *schema, c
 	int err, version;
 
 	if (query_number(database, "PRAGMA user_version", &version))
-		return explain(database, path, why, why_size);
+		return store_explain(database, path, why, why_size);
 	for (; version < schema->version; version++) {
 		if (apply_step(database, schema->steps[version], version + 1) == 0)
 			continue;
-		err = explain(database, path, why, why_size);
+		err = store_explain(database, path, why, why_size);
 		sqlite3_exec(database, "ROLLBACK", NULL, NULL, NULL);
 		return err;
 	}

@@ -4,13 +4,18 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "log.h"
+#include "store_schema.h"
 #include "util.h"
 
 /* After how long a failure that lasts is logged again. */
 #define REPEAT_MS 60000
+
+#define TEXT_OF(macro) TEXT(macro)
+#define TEXT(word)     #word
 
 #define COLUMNS                                                                                    \
 	"id, account, label, prefix, digest, status, per_minute, per_day, expires_ms, "            \
@@ -36,9 +41,10 @@ static const char *const sources[STATEMENTS] = {
 	[COUNT] = "SELECT status, count(*) FROM keys GROUP BY status",
 	[SAVE_USAGE] = "UPDATE keys SET windows = ?2, last_used_ms = ?3, admitted = ?4, "
 		       "refused = ?5 WHERE id = ?1",
-	[GET_PEPPER_CHECK] = "SELECT pepper_check FROM installation",
 	[PUT_PEPPER_CHECK] =
 		"INSERT OR REPLACE INTO installation (only, pepper_check) VALUES (1, ?)",
+	/* Writes a page, and leaves it as it was. */
+	[OVERWRITE] = "PRAGMA application_id = " TEXT_OF(STORE_APPLICATION_ID),
 };
 
 int store_prepare(struct store *store)
@@ -67,21 +73,12 @@ int store_failed(struct store *store)
 		return -EEXIST;
 
 	if (code != store->logged_code || at_ms - store->logged_ms >= REPEAT_MS) {
-		log_error("store: %s (SQLite %d)", message, code);
+		log_error("the store %s: %s (SQLite %d)",
+			  sqlite3_db_filename(store->database, "main"), message, code);
 		store->logged_code = code;
 		store->logged_ms = at_ms;
 	}
-	switch (code & 0xff) {
-	case SQLITE_FULL:
-		return -ENOSPC;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return -EBUSY;
-	case SQLITE_NOMEM:
-		return -ENOMEM;
-	default:
-		return -EIO;
-	}
+	return store_errno(store->database, code);
 }
 
 sqlite3_stmt *store_bind(struct store *store, enum statement which, const char *types, ...)
@@ -109,6 +106,11 @@ sqlite3_stmt *store_bind(struct store *store, enum statement which, const char *
 	return statement;
 }
 
+void store_keep_journal(struct store *store, bool keep)
+{
+	sqlite3_db_config(store->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, (int)keep, NULL);
+}
+
 void store_finish(sqlite3_stmt *statement)
 {
 	sqlite3_reset(statement);
@@ -123,4 +125,36 @@ int store_run(struct store *store, sqlite3_stmt *statement)
 		err = store_failed(store);
 	store_finish(statement);
 	return err;
+}
+
+/* A change to a file that has no name any more would be lost with the daemon. */
+static bool has_moved(struct store *store)
+{
+	int moved = 0;
+
+	return sqlite3_file_control(store->database, "main", SQLITE_FCNTL_HAS_MOVED, &moved) ==
+		       SQLITE_OK &&
+	       moved;
+}
+
+int store_commit(struct store *store, sqlite3_stmt *statement)
+{
+	int code, err;
+
+	if (has_moved(store)) {
+		store_finish(statement);
+		return -ESTALE;
+	}
+	err = store_run(store, statement);
+	code = sqlite3_errcode(store->database);
+	if (!err || (code & 0xff) != SQLITE_IOERR)
+		return err;
+
+	/*
+	 * All of the change may have reached the file before the error, to be found by whoever
+	 * opens it next. Another write takes its place. (On a full disk its end is missing.)
+	 */
+	if (!sqlite3_get_autocommit(store->database))
+		store_run(store, store_bind(store, ROLLBACK, ""));
+	return store_run(store, store_bind(store, OVERWRITE, "")) ? -ENOTRECOVERABLE : err;
 }

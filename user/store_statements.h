@@ -4,6 +4,7 @@
 #define SLUICE_STORE_STATEMENTS_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 
 #include "store.h"
 
@@ -23,8 +24,8 @@ enum statement {
 	COUNT_ACCOUNT,
 	COUNT,
 	SAVE_USAGE,
-	GET_PEPPER_CHECK,
 	PUT_PEPPER_CHECK,
+	OVERWRITE,
 	STATEMENTS,
 };
 
@@ -52,10 +53,19 @@ int store_failed(struct store *store);
  */
 sqlite3_stmt *store_bind(struct store *store, enum statement which, const char *types, ...);
 
+/* Whether closing the store leaves its journal as it is, rather than moving it into the file. */
+void store_keep_journal(struct store *store, bool keep);
+
 /* Be done with a statement: its locks and its borrowed values are let go. */
 void store_finish(sqlite3_stmt *statement);
 
 /* Run a statement that returns no rows, and finish it. */
 int store_run(struct store *store, sqlite3_stmt *statement);
+
+/*
+ * store_run() of a statement that makes a change durable. Where it fails, the change is not on disk
+ * either, or -ENOTRECOVERABLE is returned.
+ */
+int store_commit(struct store *store, sqlite3_stmt *statement);
 
 #endif

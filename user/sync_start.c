@@ -199,7 +199,7 @@ int sync_start(struct kernel *kernel, struct store *store, struct sync **ret_syn
 			comparison.record_count, kernel_slots(kernel));
 	else if (err)
 		snprintf(why, why_size, "The store's keys could not be put in force: %s.",
-			 strerror(-err));
+			 store_reason(err));
 	free(comparison.records);
 	free(comparison.policies);
 	if (err) {

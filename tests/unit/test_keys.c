@@ -237,6 +237,12 @@ static int remove_folder(void **state)
 	return temp_folder_remove();
 }
 
+static int make_pepper(const char *path, uint8_t ret_pepper[PEPPER_SIZE], char *why, size_t size)
+{
+	randombytes_buf(ret_pepper, PEPPER_SIZE);
+	return pepper_save(path, ret_pepper, why, size);
+}
+
 static void a_pepper_is_made_once_and_read_as_it_was_made(void **state)
 {
 	uint8_t made[PEPPER_SIZE], read_back[PEPPER_SIZE];
@@ -245,7 +251,7 @@ static void a_pepper_is_made_once_and_read_as_it_was_made(void **state)
 
 	(void)state;
 	assert_int_equal(pepper_load(temp_path("pepper"), made, why, sizeof(why)), -ENOENT);
-	assert_int_equal(pepper_create(temp_path("pepper"), made, why, sizeof(why)), 0);
+	assert_int_equal(make_pepper(temp_path("pepper"), made, why, sizeof(why)), 0);
 	assert_int_equal(stat(temp_path("pepper"), &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0600);
 	assert_int_equal(pepper_load(temp_path("pepper"), read_back, why, sizeof(why)), 0);
@@ -258,8 +264,8 @@ static void a_pepper_is_never_replaced(void **state)
 	char why[256];
 
 	(void)state;
-	assert_int_equal(pepper_create(temp_path("pepper"), made, why, sizeof(why)), 0);
-	assert_int_equal(pepper_create(temp_path("pepper"), other, why, sizeof(why)), -EEXIST);
+	assert_int_equal(make_pepper(temp_path("pepper"), made, why, sizeof(why)), 0);
+	assert_int_equal(make_pepper(temp_path("pepper"), other, why, sizeof(why)), -EEXIST);
 	assert_int_equal(pepper_load(temp_path("pepper"), read_back, why, sizeof(why)), 0);
 	assert_memory_equal(made, read_back, PEPPER_SIZE);
 }
@@ -273,7 +279,7 @@ static void a_pepper_has_its_mode_whatever_the_umask(void **state)
 	int err;
 
 	(void)state;
-	err = pepper_create(temp_path("pepper"), pepper, why, sizeof(why));
+	err = make_pepper(temp_path("pepper"), pepper, why, sizeof(why));
 	umask(former);
 	assert_int_equal(err, 0);
 	assert_int_equal(stat(temp_path("pepper"), &status), 0);
@@ -287,7 +293,7 @@ static void a_pepper_of_another_mode_is_refused(void **state)
 	char why[256], wanted[64];
 
 	(void)state;
-	assert_int_equal(pepper_create(temp_path("pepper"), pepper, why, sizeof(why)), 0);
+	assert_int_equal(make_pepper(temp_path("pepper"), pepper, why, sizeof(why)), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
 		assert_int_equal(chmod(temp_path("pepper"), modes[i]), 0);
 		assert_int_equal(pepper_load(temp_path("pepper"), pepper, why, sizeof(why)),
@@ -305,7 +311,7 @@ static void a_pepper_of_another_owner_is_refused(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	assert_int_equal(pepper_create(temp_path("pepper"), pepper, why, sizeof(why)), 0);
+	assert_int_equal(make_pepper(temp_path("pepper"), pepper, why, sizeof(why)), 0);
 	assert_int_equal(chown(temp_path("pepper"), 65534, 65534), 0);
 	assert_int_equal(pepper_load(temp_path("pepper"), pepper, why, sizeof(why)), -EPERM);
 	assert_non_null(strstr(why, "belongs to user 65534"));
@@ -317,7 +323,7 @@ static void a_pepper_of_another_size_is_refused(void **state)
 	char why[256];
 
 	(void)state;
-	assert_int_equal(pepper_create(temp_path("pepper"), pepper, why, sizeof(why)), 0);
+	assert_int_equal(make_pepper(temp_path("pepper"), pepper, why, sizeof(why)), 0);
 	assert_int_equal(truncate(temp_path("pepper"), 31), 0);
 	assert_int_equal(pepper_load(temp_path("pepper"), pepper, why, sizeof(why)), -EPERM);
 	assert_non_null(strstr(why, "31 bytes"));
@@ -331,7 +337,7 @@ static void a_pepper_that_is_no_plain_file_is_refused(void **state)
 	char why[256];
 
 	(void)state;
-	assert_int_equal(pepper_create(temp_path("real"), pepper, why, sizeof(why)), 0);
+	assert_int_equal(make_pepper(temp_path("real"), pepper, why, sizeof(why)), 0);
 	assert_int_equal(symlink("real", temp_path("pepper")), 0);
 	assert_int_equal(pepper_load(temp_path("pepper"), pepper, why, sizeof(why)), -ELOOP);
 	assert_int_equal(unlink(temp_path("pepper")), 0);
@@ -346,8 +352,7 @@ static void a_pepper_without_its_folder_is_not_made(void **state)
 	char why[256];
 
 	(void)state;
-	assert_int_equal(pepper_create(temp_path("none/pepper"), pepper, why, sizeof(why)),
-			 -ENOENT);
+	assert_int_equal(make_pepper(temp_path("none/pepper"), pepper, why, sizeof(why)), -ENOENT);
 	assert_non_null(strstr(why, "none/pepper"));
 }
 

@@ -213,9 +213,9 @@ static void a_locked_store_changes_nothing(void **state)
 	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(try_create(&(struct key_request){ .account = "a", .label = "b" }, &unused),
 			 -EIO);
-	assert_failure(503, "UNAVAILABLE", "The store failed");
+	assert_failure(503, "UNAVAILABLE", "another program has locked it");
 	assert_int_equal(registry_revoke(registry, record.id, &unused, &failure), -EIO);
-	assert_failure(503, "UNAVAILABLE", "The store failed");
+	assert_failure(503, "UNAVAILABLE", "another program has locked it");
 	assert_int_equal(sqlite3_close(other), SQLITE_OK);
 	assert_int_equal(kernel->count, 1);
 	assert_int_equal(get(record.id).status, KEY_ACTIVE);
