@@ -91,6 +91,14 @@ static int fail_sync(struct failure *ret_failure, int err)
 	}
 }
 
+/* A change is in the store, but neither in force nor to be undone. */
+static int fail_both(struct failure *ret_failure, const char *id, const char *what)
+{
+	log_error("the kernel side and the store failed for key %s: %s", id, what);
+	return failure_set(ret_failure, FAILURE_UNAVAILABLE,
+			   "The kernel side failed for key %s, and then the store: %s.", id, what);
+}
+
 int registry_open(const struct registry_options *options, struct store *store, struct sync *sync,
 		  struct registry **ret_registry)
 {
@@ -210,8 +218,8 @@ static int add(struct registry *registry, struct key_record *record, struct fail
 	/* Nobody has been told the secret: if the key stays in the store, nobody can use it. */
 	undo_err = store_delete(registry->store, record->id);
 	if (undo_err)
-		log_error("key %s was not put in force and could not be deleted: revoke it",
-			  record->id);
+		return fail_both(ret_failure, record->id,
+				 "it is stored, in force from the next start on; revoke it");
 	return fail_sync(ret_failure, err);
 }
 
@@ -286,7 +294,9 @@ int registry_edit(struct registry *registry, const char *id, const struct key_ch
 	err = sync_change(registry->sync, &record);
 	if (err) {
 		if (store_update(registry->store, &former))
-			log_error("key %s has limits in the store that are not in force", id);
+			return fail_both(ret_failure, id,
+					 "it is changed in the store, in force from the next start "
+					 "on; change it again");
 		return fail_sync(ret_failure, err);
 	}
 	refresh(registry, &record);

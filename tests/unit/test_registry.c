@@ -221,6 +221,36 @@ static void a_locked_store_changes_nothing(void **state)
 	assert_int_equal(get(record.id).status, KEY_ACTIVE);
 }
 
+static sqlite3 *locking;
+
+/* Once a key is stored, no undoing is possible. */
+static void lock_store(const struct key_policy *policy)
+{
+	(void)policy;
+	assert_int_equal(sqlite3_open(temp_path("sluice.db"), &locking), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(locking, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+}
+
+static void what_cannot_be_undone_is_told(void **state)
+{
+	struct key_change change = { .per_minute = &(int64_t){ 5 } };
+	struct key_record record = create("acme", "prod"), unused;
+
+	(void)state;
+	kernel->fail_put = ENOMEM;
+	kernel->on_put = lock_store;
+	assert_int_equal(try_create(&(struct key_request){ .account = "a", .label = "b" }, &unused),
+			 -EIO);
+	assert_failure(503, "UNAVAILABLE", "it is stored, in force from the next start on; revoke");
+	assert_int_equal(sqlite3_close(locking), SQLITE_OK);
+	assert_int_equal(registry_edit(registry, record.id, &change, &unused, &failure), -EIO);
+	assert_failure(503, "UNAVAILABLE", "it is changed in the store, in force from the next");
+	assert_int_equal(sqlite3_close(locking), SQLITE_OK);
+	assert_int_equal(read_disk("SELECT count(*) FROM keys"), 2);
+	assert_int_equal(get(record.id).per_minute, 5);
+	assert_int_equal(policy_of(&record)->per_minute, 60);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +265,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_key_table_is_reported, set_up_small,
 						tear_down),
 		on_stage(a_locked_store_changes_nothing),
+		on_stage(what_cannot_be_undone_is_told),
 	};
 
 	if (sodium_init() < 0)

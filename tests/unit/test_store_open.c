@@ -109,6 +109,27 @@ static void a_damaged_store_is_refused(void **state)
 	assert_non_null(strstr(why, "backup"));
 }
 
+/* A key that only the table has would be listed by id, and not be put in force. */
+static void a_store_whose_index_lacks_a_key_is_refused(void **state)
+{
+	struct store *store = open_store();
+	struct key_record record = make_record(1, "acme", "a");
+
+	(void)state;
+	assert_int_equal(store_insert(store, &record), 0);
+	store_close(store);
+	change_file("CREATE TABLE kept AS SELECT * FROM sqlite_schema WHERE name = 'keys_status';"
+		    "PRAGMA writable_schema = ON;"
+		    "DELETE FROM sqlite_schema WHERE name = 'keys_status'");
+	change_file("INSERT INTO keys SELECT 9, 'key_bbbbbbbbbbbb', account, 'b', prefix, "
+		    "zeroblob(16), status, per_minute, per_day, expires_ms, created_ms, 0, 0, 0, 0 "
+		    "FROM keys");
+	change_file("PRAGMA writable_schema = ON;"
+		    "INSERT INTO sqlite_schema SELECT * FROM kept; DROP TABLE kept");
+	assert_int_equal(try_open(), -EUCLEAN);
+	assert_non_null(strstr(why, "missing from index keys_status"));
+}
+
 static void a_store_that_lacks_a_table_is_refused(void **state)
 {
 	(void)state;
@@ -239,6 +260,28 @@ static void a_lost_pepper_is_made_anew_where_there_are_no_keys(void **state)
 	store_close(store);
 }
 
+/* An empty store would take every key out of force. */
+static void a_lost_store_is_an_error_where_its_pepper_is_left(void **state)
+{
+	struct store *store = open_store();
+	uint8_t pepper[PEPPER_SIZE];
+
+	(void)state;
+	assert_int_equal(open_pepper(store, pepper), 0);
+	store_close(store);
+	assert_int_equal(unlink(temp_path("sluice.db")), 0);
+	for (int i = 0; i < 2; i++) {
+		store = open_store();
+		assert_int_equal(open_pepper(store, pepper), -ENODATA);
+		assert_non_null(strstr(why, "move the pepper away"));
+		store_close(store);
+	}
+	assert_int_equal(unlink(temp_path("pepper")), 0);
+	store = open_store();
+	assert_int_equal(open_pepper(store, pepper), 0);
+	store_close(store);
+}
+
 static void the_pepper_is_not_in_the_store(void **state)
 {
 	struct store *store = open_store();
@@ -269,6 +312,7 @@ int main(void)
 		with_folder(another_programs_database_is_refused_and_untouched),
 		with_folder(a_file_that_is_no_database_is_refused_and_untouched),
 		with_folder(a_damaged_store_is_refused),
+		with_folder(a_store_whose_index_lacks_a_key_is_refused),
 		with_folder(a_store_that_lacks_a_table_is_refused),
 		with_folder(a_store_of_any_earlier_version_is_brought_up_to_date),
 		with_folder(a_migration_that_fails_leaves_the_store_as_it_was),
@@ -276,6 +320,7 @@ int main(void)
 		with_folder(a_lost_pepper_is_an_error_where_there_are_keys),
 		with_folder(another_pepper_is_an_error_where_there_are_keys),
 		with_folder(a_lost_pepper_is_made_anew_where_there_are_no_keys),
+		with_folder(a_lost_store_is_an_error_where_its_pepper_is_left),
 		with_folder(the_pepper_is_not_in_the_store),
 	};
 
