@@ -26,6 +26,8 @@ enum option_value {
 	OPTION_CONFIG,
 	OPTION_REMOVE,
 	OPTION_DRAIN,
+	OPTION_BACKUP,
+	OPTION_RESTORE,
 	OPTION_RELAY,
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -48,6 +50,9 @@ static const struct option_row rows_after[] = {
 	{ "remove", NULL, OPTION_REMOVE, "take the gate down for good, and exit" },
 	{ "drain", "SECONDS", OPTION_DRAIN,
 	  "with --remove: how long requests may take to end, 0 to 3600 (default: 10)" },
+	{ "backup", "DIR", OPTION_BACKUP, "copy store and pepper to a new folder, and exit" },
+	{ "restore", "DIR", OPTION_RESTORE,
+	  "put such a copy in their place, sluiced being stopped, and exit" },
 	{ "relay", NULL, OPTION_RELAY, NULL /* the daemon's own use */ },
 	{ "help", NULL, OPTION_HELP, "print this, and exit" },
 	{ "version", NULL, OPTION_VERSION, "print the version, and exit" },
@@ -59,6 +64,7 @@ static const struct option_row rows_after[] = {
 struct command_line {
 	enum config_action action;
 	const char *file;
+	const char *backup;
 	const char *values[OPTIONS_MAX]; /* by index of the setting */
 	uint32_t ports[CONFIG_PORTS_MAX];
 	size_t port_count;
@@ -140,6 +146,25 @@ static int take_drain(struct command_line *line, const char *text, char *why, si
 	return -EINVAL;
 }
 
+static int take_backup(struct command_line *line, enum config_action action, const char *folder,
+		       char *why, size_t why_size)
+{
+	const char *name = action == CONFIG_BACKUP ? "backup" : "restore";
+
+	if (line->backup) {
+		snprintf(why, why_size, "Only one of --backup and --restore can be given, once.");
+		return -EINVAL;
+	}
+	if (!*folder || strlen(folder) >= CONFIG_PATH_SIZE) {
+		snprintf(why, why_size, "--%s must be a path of 1 to %d bytes.", name,
+			 CONFIG_PATH_SIZE - 1);
+		return -EINVAL;
+	}
+	line->action = action;
+	line->backup = folder;
+	return 0;
+}
+
 /* What getopt_long() answered '?' to: optopt holds a known option's value or an unknown letter. */
 static int refuse_option(char **argv, char *why, size_t why_size)
 {
@@ -168,6 +193,10 @@ static int take_option(struct command_line *line, int option, char **argv, char 
 		return 0;
 	case OPTION_DRAIN:
 		return take_drain(line, optarg, why, why_size);
+	case OPTION_BACKUP:
+		return take_backup(line, CONFIG_BACKUP, optarg, why, why_size);
+	case OPTION_RESTORE:
+		return take_backup(line, CONFIG_RESTORE, optarg, why, why_size);
 	case OPTION_RELAY:
 		line->action = CONFIG_RELAY;
 		return 0;
@@ -213,6 +242,12 @@ static int read_file(const struct command_line *line, const char *default_file,
 	if (access(default_file, F_OK) && errno == ENOENT)
 		return 0;
 	return config_read_file(default_file, config, why, why_size);
+}
+
+static bool reads_file(enum config_action action)
+{
+	return action == CONFIG_RUN || action == CONFIG_REMOVE || action == CONFIG_BACKUP ||
+	       action == CONFIG_RESTORE;
 }
 
 /* The ports of the command line replace the file's; one that both name keeps the file's settings. */
@@ -270,7 +305,9 @@ int config_read(int argc, char **argv, const char *default_file, struct config *
 
 	config.action = line.action;
 	config.drain_seconds = line.drain_seconds;
-	if (!r && (line.action == CONFIG_RUN || line.action == CONFIG_REMOVE))
+	if (line.backup)
+		snprintf(config.backup, sizeof(config.backup), "%s", line.backup);
+	if (!r && reads_file(line.action))
 		r = read_file(&line, default_file, &config, why, why_size);
 	if (!r)
 		r = apply_command_line(&line, &config, why, why_size);
@@ -345,7 +382,8 @@ void config_print_help(FILE *out)
 {
 	fprintf(out, "sluiced checks API keys and their limits in the kernel, in front of the\n"
 		     "applications that listen on the given ports.\n\n"
-		     "Usage: sluiced --port N [OPTION]...\n\n");
+		     "Usage: sluiced --port N [OPTION]...\n"
+		     "       sluiced --remove | --backup DIR | --restore DIR [OPTION]...\n\n");
 	print_options(out);
 	fprintf(out, "\nThe configuration may have these and more; the command line wins.\n");
 	for (size_t i = 0; setting_at(i); i++) {

@@ -23,6 +23,8 @@
 enum config_action {
 	CONFIG_RUN,
 	CONFIG_REMOVE,
+	CONFIG_BACKUP,
+	CONFIG_RESTORE,
 	CONFIG_RELAY, /* be the relay that the daemon starts (relay.h) */
 	CONFIG_HELP,
 	CONFIG_VERSION,
@@ -41,6 +43,7 @@ struct config {
 	char state[CONFIG_PATH_SIZE];
 	char socket[108]; /* what sockaddr_un holds */
 	char pin[CONFIG_PATH_SIZE];
+	char backup[CONFIG_PATH_SIZE]; /* folder of CONFIG_BACKUP and CONFIG_RESTORE */
 	char cgroup[CONFIG_PATH_SIZE]; /* empty: the root of the mounted cgroup v2 */
 	char key_word[KEY_WORD_MAX + 1];
 	uint32_t max_keys;

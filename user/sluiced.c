@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "api.h"
+#include "backup.h"
 #include "changes.h"
 #include "claim.h"
 #include "clock.h"
@@ -23,6 +24,7 @@
 #include "relay.h"
 #include "relay_keep.h"
 #include "replies.h"
+#include "restore.h"
 #include "standing.h"
 #include "state_folder.h"
 #include "util.h"
@@ -69,12 +71,16 @@ __attribute__((format(printf, 3, 4))) static int explain(struct daemon *daemon, 
 
 /* --- steps of the start, in their order ---------------------------------------------------------- */
 
+static int need_root(struct daemon *daemon)
+{
+	return geteuid() ? explain(daemon, -EPERM,
+				   "Run sluiced as root: loading BPF programs needs it.")
+			 : 0;
+}
+
 /* Secrets are in this process' memory: no core dumps, and no file that others can read. */
 static int guard_process(struct daemon *daemon)
 {
-	if (geteuid())
-		return explain(daemon, -EPERM,
-			       "Run sluiced as root: loading BPF programs needs it.");
 	umask(077);
 	if (prctl(PR_SET_DUMPABLE, 0) || setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 }))
 		return explain(daemon, -errno, "Core dumps cannot be turned off: %s.",
@@ -241,9 +247,9 @@ static int enforce(struct daemon *daemon)
 typedef int step(struct daemon *daemon);
 
 static step *const start_steps[] = {
-	guard_process, open_loop,    open_folder, open_store, open_kernel,   claim_ports,
-	put_settings,  put_programs, put_answers, put_keys,   open_registry, open_changes,
-	open_control,  start_relay,  put_gates,	  enforce,
+	need_root,    guard_process, open_loop,	   open_folder, open_store, open_kernel,
+	claim_ports,  put_settings,  put_programs, put_answers, put_keys,   open_registry,
+	open_changes, open_control,  start_relay,  put_gates,	enforce,
 };
 
 /* Run steps in their order up to the first that fails. */
@@ -282,7 +288,7 @@ static void on_tick(void *data)
 	if (r && r != daemon->upkeep_result)
 		log_error("The store cannot be kept up to date: %s. Keys stay in force as they "
 			  "are, and it is tried again each second.",
-			  strerror(-r));
+			  store_reason(r));
 	if (!r && daemon->upkeep_result)
 		log_notice("The store is up to date again.");
 	daemon->upkeep_result = r;
@@ -386,7 +392,7 @@ static int drain(struct daemon *daemon)
 
 static int remove_gate(struct daemon *daemon)
 {
-	static step *const steps[] = { guard_process, open_loop, open_kernel };
+	static step *const steps[] = { need_root, guard_process, open_loop, open_kernel };
 	int opened, r;
 
 	if (access(daemon->config.pin, F_OK) && errno == ENOENT) {
@@ -415,6 +421,47 @@ static int remove_gate(struct daemon *daemon)
 			       daemon->config.pin, strerror(-r));
 	log_info("The gate in %s is down; nothing is checked any more.", daemon->config.pin);
 	return 0;
+}
+
+static int back_up(struct daemon *daemon)
+{
+	const struct config *config = &daemon->config;
+	int r = guard_process(daemon);
+
+	if (!r)
+		r = backup_make(config->state, config->backup, daemon->why, sizeof(daemon->why));
+	if (!r)
+		log_info("The store and the pepper of %s are copied to %s.", config->state,
+			 config->backup);
+	return r;
+}
+
+static int restore(struct daemon *daemon)
+{
+	const struct config *config = &daemon->config;
+	int r = guard_process(daemon);
+
+	if (!r)
+		r = restore_run(config->state, config->backup, daemon->why, sizeof(daemon->why));
+	if (!r)
+		log_info("%s is restored to %s. A gate that stands goes on with the keys it has; "
+			 "the next start of sluiced puts the restored ones in force.",
+			 config->backup, config->state);
+	return r;
+}
+
+static int act(struct daemon *daemon)
+{
+	switch (daemon->config.action) {
+	case CONFIG_REMOVE:
+		return remove_gate(daemon);
+	case CONFIG_BACKUP:
+		return back_up(daemon);
+	case CONFIG_RESTORE:
+		return restore(daemon);
+	default:
+		return run(daemon);
+	}
 }
 
 int main(int argc, char **argv)
@@ -447,7 +494,7 @@ int main(int argc, char **argv)
 	snprintf(daemon.pepper_path, sizeof(daemon.pepper_path), "%s/pepper", config->state);
 	if (config->action == CONFIG_RELAY)
 		return relay_run(config->pin) ? EXIT_FAILURE : EXIT_SUCCESS;
-	r = config->action == CONFIG_REMOVE ? remove_gate(&daemon) : run(&daemon);
+	r = act(&daemon);
 	close_all(&daemon);
 	if (r)
 		log_error("%s", daemon.why);

@@ -37,7 +37,7 @@ const char *store_reason(int err);
 
 /*
  * Open the store, make it where there is none, bring its schema up to date, and hold the folder's
- * lock. The folder must exist.
+ * lock. A restore that was cut short is finished first. The folder must exist.
  *
  * On failure why (why_size bytes) says what is wrong and what to do: -EBUSY another daemon holds
  * the folder, -EPROTO made by a newer version, -EMEDIUMTYPE a file that is not ours, -EUCLEAN

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "restore.h"
 #include "state_folder.h"
 #include "store_schema.h"
 #include "store_statements.h"
@@ -17,17 +18,19 @@
 /* How long to wait for another program that holds the file, a backup for one. */
 #define BUSY_MS 1000
 
-/* The folder of the store's file, locked. */
+/* The folder of the store's file, locked, and with nothing half restored in it. */
 static int take_folder(const char *path, int *ret_folder, char *why, size_t why_size)
 {
 	char name[PATH_MAX], *folder;
+	int err;
 
 	if ((size_t)snprintf(name, sizeof(name), "%s", path) >= sizeof(name)) {
 		snprintf(why, why_size, "The store's path is longer than %zu bytes.", sizeof(name));
 		return -ENAMETOOLONG;
 	}
 	folder = dirname(name);
-	return state_folder_lock(folder, ret_folder, why, why_size);
+	err = state_folder_lock(folder, ret_folder, why, why_size);
+	return err ? err : restore_finish(folder, *ret_folder, why, why_size);
 }
 
 /* SQLite makes its other files with the mode of the first. */

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define FAULT_SECTOR 512
-#define FAULT_FILES  8
+#define FAULT_FILES  32
 
 enum fault_kind {
 	FAULT_NONE,
@@ -30,7 +30,10 @@ enum fault_kind {
 	FAULT_CUT_KEPT, /* all that was written before is on disk: as if killed */
 	FAULT_CUT_LOST, /* nothing that was not synced is */
 	FAULT_CUT_TORN, /* any sectors of it are, as the seed has it */
+	FAULT_KILL,	/* the process ends, with FAULT_KILLED as its status */
 };
+
+#define FAULT_KILLED 77
 
 struct fault_write {
 	sqlite3_int64 offset;
@@ -223,6 +226,8 @@ static inline bool fault_step(void)
 	faults.steps++;
 	if (faults.kind == FAULT_NONE || (faults.steps < faults.at && !faults.cut))
 		return false;
+	if (faults.kind == FAULT_KILL)
+		_exit(FAULT_KILLED);
 	if (faults.kind < FAULT_CUT_KEPT)
 		return faults.lasts || faults.steps == faults.at;
 	if (!faults.cut)
@@ -250,7 +255,8 @@ static inline int fault_write_at(sqlite3_file *base, const void *data, int size,
 {
 	struct fault_file *file = fault_of(base)->file;
 	sqlite3_file *real = fault_of(base)->real;
-	bool will_cut = faults.kind >= FAULT_CUT_KEPT && faults.steps + 1 == faults.at;
+	bool will_cut = faults.kind >= FAULT_CUT_KEPT && faults.kind <= FAULT_CUT_TORN &&
+			faults.steps + 1 == faults.at;
 
 	if (will_cut)
 		fault_note(file, offset, data, size, true);

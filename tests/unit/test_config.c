@@ -104,6 +104,13 @@ static void test_actions(void **state)
 	assert_int_equal(config.drain_seconds, CONFIG_DRAIN_DEFAULT);
 	assert_int_equal(read_line("--remove --drain 0"), 0);
 	assert_int_equal(config.drain_seconds, 0);
+	assert_int_equal(read_line("--state /s --backup /b"), 0);
+	assert_int_equal(config.action, CONFIG_BACKUP);
+	assert_string_equal(config.backup, "/b");
+	assert_string_equal(config.state, "/s");
+	assert_int_equal(read_line("--restore /r"), 0);
+	assert_int_equal(config.action, CONFIG_RESTORE);
+	assert_string_equal(config.backup, "/r");
 }
 
 static void test_file(void **state)
@@ -195,6 +202,10 @@ static const struct {
 	  "--drain must be a number of seconds from 0 to 3600, not '3601'." },
 	{ "--remove --drain -1", "--drain must be a number of seconds from 0 to 3600, not '-1'." },
 	{ "--port 80 --remove=now", "--remove=now: the option takes no value." },
+	{ "--backup", "--backup needs a value; see --help." },
+	{ "--backup=", "--backup must be a path of 1 to 255 bytes." },
+	{ "--backup /a --restore /a", "Only one of --backup and --restore can be given, once." },
+	{ "--restore /a --restore /b", "Only one of --backup and --restore can be given, once." },
 	{ "--port 80 --verbose", "There is no option --verbose; see --help." },
 	{ "--port 80 -v", "There is no option -v; see --help." },
 	{ "--port 80 81", "'81' is not an option; see --help." },
@@ -340,6 +351,7 @@ static void test_help(void **state)
 		"--cgroup DIR", "--identity ",	   "--trailers ",   "--config FILE",
 		"--remove",	"--help",	   "--version",	    "key_word",
 		"max_keys",	"max_connections", "head_limit",    "keys_per_account",
+		"--backup DIR", "--restore DIR",
 	};
 	char *text = NULL;
 	size_t size;
@@ -359,7 +371,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ROW("a port is all that must be given", test_defaults),
 		ROW("options set what they name", test_options),
-		ROW("--help, --version and --remove need no port", test_actions),
+		ROW("what is no daemon needs no port", test_actions),
 		ROW("the file sets what it names; a bare [port N] is a port", test_file),
 		ROW("the command line wins over the file", test_line_wins),
 		ROW("--config reads another file, which must be there", test_other_file),
