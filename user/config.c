@@ -11,6 +11,7 @@
 static const struct config defaults = {
 	.state = "/var/lib/sluice",
 	.socket = CONFIG_SOCKET,
+	.socket_group = GROUP_NONE,
 	.pin = CONFIG_PIN,
 	.key_word = KEY_WORD_DEFAULT,
 	.max_keys = 65536,

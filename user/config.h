@@ -15,6 +15,7 @@
 #define CONFIG_PIN	 "/sys/fs/bpf/sluice"
 #define CONFIG_PORTS_MAX 64
 #define CONFIG_PATH_SIZE 256
+#define GROUP_NONE	 UINT32_MAX
 
 /* Seconds that requests may take to end before a gate goes. */
 #define CONFIG_DRAIN_DEFAULT 10
@@ -41,7 +42,9 @@ struct config_port {
 struct config {
 	enum config_action action;
 	char state[CONFIG_PATH_SIZE];
-	char socket[108]; /* what sockaddr_un holds */
+	char socket[108];      /* what sockaddr_un holds */
+	uint32_t socket_group; /* gid; GROUP_NONE: the daemon's own */
+	bool socket_private;   /* mode 0600, for the daemon's user and root alone */
 	char pin[CONFIG_PATH_SIZE];
 	char backup[CONFIG_PATH_SIZE]; /* folder of CONFIG_BACKUP and CONFIG_RESTORE */
 	char cgroup[CONFIG_PATH_SIZE]; /* empty: the root of the mounted cgroup v2 */

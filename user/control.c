@@ -209,7 +209,8 @@ int control_start(struct loop *loop, const struct service *service, const char *
 		.descriptor = LOOP_SOURCE_NONE,
 		.timer = LOOP_SOURCE_NONE,
 	};
-	r = control_socket_open(path, &fd, why, why_size);
+	r = control_socket_open(path, service->config->socket_group,
+				service->config->socket_private ? 0600 : 0660, &fd, why, why_size);
 	if (r) {
 		free(control);
 		return r;

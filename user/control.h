@@ -11,7 +11,8 @@
 struct control;
 
 /*
- * Listen at path (mode 0660, its folder is made where it is absent) and serve from the loop.
+ * Listen at path, with the mode and group of the service's configuration, and serve from the loop. The
+ * path's folder is made where it is absent.
  *
  * service and loop must outlive ret_control. On failure why (why_size bytes) says what is wrong
  * and what to do; -EADDRINUSE: another process answers at path.

@@ -69,7 +69,33 @@ static int clear_stale(const struct sockaddr_un *address, char *why, size_t why_
 	return unlink(path) ? explain(-errno, path, "unlink", why, why_size) : 0;
 }
 
-int control_socket_open(const char *path, int *ret_fd, char *why, size_t why_size)
+/* Bind with a mode that lets nobody in but the owner, whatever the umask. */
+static int bind_privately(int fd, const struct sockaddr_un *address)
+{
+	mode_t umask_before = umask(0177);
+	int r = bind(fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
+
+	umask(umask_before);
+	return r;
+}
+
+/* The group first: with the mode first, another group would have what this one is to have. */
+static int let_in(const char *path, gid_t group, mode_t mode, char *why, size_t why_size)
+{
+	if (group != (gid_t)-1 && lchown(path, -1, group)) {
+		int r = -errno;
+
+		snprintf(why, why_size,
+			 "The control socket %s cannot be given to group %u: %s. The daemon's user "
+			 "must be in that group, or root.",
+			 path, (unsigned)group, strerror(-r));
+		return r;
+	}
+	return chmod(path, mode) ? explain(-errno, path, "chmod", why, why_size) : 0;
+}
+
+int control_socket_open(const char *path, gid_t group, mode_t mode, int *ret_fd, char *why,
+			size_t why_size)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -86,11 +112,13 @@ int control_socket_open(const char *path, int *ret_fd, char *why, size_t why_siz
 	r = clear_stale(&address, why, why_size);
 	if (r)
 		return r;
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)))
-		return explain(-errno, path, "bind", why, why_size);
-	/* Nobody can connect before listen(), so the mode is never wider than this. */
-	if (chmod(path, 0660) || listen(fd, BACKLOG)) {
+	r = bind_privately(fd, &address);
+	if (r)
+		return explain(r, path, "bind", why, why_size);
+	r = let_in(path, group, mode, why, why_size);
+	if (!r && listen(fd, BACKLOG))
 		r = explain(-errno, path, "listen", why, why_size);
+	if (r) {
 		unlink(path);
 		return r;
 	}

@@ -2,6 +2,7 @@
 /* The tables of settings, and how a value gets from text into its place. */
 #include <ctype.h>
 #include <errno.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -16,6 +17,11 @@ const struct setting sluice_settings[] = {
 	  .help = "folder of the store and the pepper", .fixed = true },
 	{ "socket", SETTING_PATH, IN(config, socket), .argument = "PATH", .help = "control socket",
 	  .fixed = true },
+	{ "socket_group", SETTING_GROUP, IN(config, socket_group),
+	  .help = "group of the control socket, by name or number (default: the daemon's)",
+	  .fixed = true },
+	{ "socket_mode", SETTING_CHOICE, IN(config, socket_private), .choices = { "0660", "0600" },
+	  .help = "mode of the control socket: 0660 for its group, too, or 0600", .fixed = true },
 	{ "pin", SETTING_PATH, IN(config, pin), .argument = "DIR",
 	  .help = "bpffs folder of the pinned maps, programs and links", .fixed = true },
 	{ "cgroup", SETTING_PATH, IN(config, cgroup), .argument = "DIR",
@@ -86,6 +92,20 @@ static int put_choice(const struct setting *setting, bool *target, const char *t
 	return 0;
 }
 
+static int put_group(uint32_t *target, const char *text, char *why, size_t why_size)
+{
+	const struct group *group = getgrnam(text);
+
+	if (group)
+		*target = group->gr_gid;
+	else if (setting_read_number(text, 0, GROUP_NONE - 1, target)) {
+		snprintf(why, why_size, "must be a group's name or number; there is no group '%s'",
+			 text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int setting_put(const struct setting *setting, void *target, const char *text, char *why,
 		size_t why_size)
 {
@@ -97,6 +117,8 @@ int setting_put(const struct setting *setting, void *target, const char *text, c
 		return put_text(setting, place, text, why, why_size);
 	case SETTING_CHOICE:
 		return put_choice(setting, place, text, why, why_size);
+	case SETTING_GROUP:
+		return put_group(place, text, why, why_size);
 	case SETTING_NUMBER:
 		break;
 	}
@@ -117,6 +139,10 @@ void setting_format(const struct setting *setting, const void *values, char *ret
 		snprintf(ret_text, size, "%" PRIu32, *(const uint32_t *)value);
 	else if (setting->kind == SETTING_CHOICE)
 		snprintf(ret_text, size, "%s", setting->choices[*(const bool *)value]);
+	else if (setting->kind == SETTING_GROUP && *(const uint32_t *)value == GROUP_NONE)
+		snprintf(ret_text, size, "%s", "");
+	else if (setting->kind == SETTING_GROUP)
+		snprintf(ret_text, size, "%" PRIu32, *(const uint32_t *)value);
 	else
 		snprintf(ret_text, size, "%s", (const char *)value);
 }

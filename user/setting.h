@@ -13,6 +13,7 @@ enum setting_kind {
 	SETTING_WORD,	/* char[size], as key_check_word() has it */
 	SETTING_NUMBER, /* uint32_t from minimum to maximum */
 	SETTING_CHOICE, /* bool: the first of two words is false, the second is true */
+	SETTING_GROUP,	/* uint32_t: a gid, from a group's name or number */
 };
 
 struct setting {

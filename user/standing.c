@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "standing.h"
@@ -42,7 +43,9 @@ void standing_log_start(const struct config *config, const struct kernel *kernel
 		 kernel_max_connections(kernel));
 	log_info("Keys in force: %u, of at most %u; the state is in %s.", keys,
 		 kernel_slots(kernel), config->state);
-	log_info("The control socket is %s.", config->socket);
+	log_info("The control socket is %s, of group %u, mode %s.", config->socket,
+		 config->socket_group == GROUP_NONE ? getegid() : config->socket_group,
+		 config->socket_private ? "0600" : "0660");
 }
 
 void standing_log_stop(const struct config *config)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Configuration: the command line, the file, and which of them wins. */
 #include <errno.h>
+#include <grp.h>
 
 #include "check.h"
 #include "config.h"
@@ -68,6 +69,8 @@ static void test_defaults(void **state)
 	assert_int_equal(config.action, CONFIG_RUN);
 	assert_string_equal(config.state, "/var/lib/sluice");
 	assert_string_equal(config.socket, "/run/sluice/control.sock");
+	assert_int_equal(config.socket_group, GROUP_NONE);
+	assert_false(config.socket_private);
 	assert_string_equal(config.pin, "/sys/fs/bpf/sluice");
 	assert_string_equal(config.cgroup, "");
 	assert_string_equal(config.key_word, "gx");
@@ -120,6 +123,8 @@ static void test_file(void **state)
 		   "[sluice]\n"
 		   "state = /s   ; another\n"
 		   "socket = /c.sock\n"
+		   "socket_group = 4711\n"
+		   "socket_mode = 0600\n"
 		   "pin = /p\n"
 		   "cgroup = /g\n"
 		   "key_word = acme1\n"
@@ -136,6 +141,8 @@ static void test_file(void **state)
 	assert_int_equal(read_line(""), 0);
 	assert_string_equal(config.state, "/s");
 	assert_string_equal(config.socket, "/c.sock");
+	assert_int_equal(config.socket_group, 4711);
+	assert_true(config.socket_private);
 	assert_string_equal(config.pin, "/p");
 	assert_string_equal(config.cgroup, "/g");
 	assert_string_equal(config.key_word, "acme1");
@@ -145,6 +152,19 @@ static void test_file(void **state)
 	assert_int_equal(config.port_count, 2);
 	expect_port(0, 8080, 4096, true, false);
 	expect_port(1, 443, 16384, false, true);
+}
+
+static void test_group_by_name(void **state)
+{
+	const struct group *group = getgrgid(0);
+	char text[128];
+
+	(void)state;
+	assert_non_null(group);
+	snprintf(text, sizeof(text), "[sluice]\nsocket_group = %s\n[port 80]\n", group->gr_name);
+	write_file(text);
+	assert_int_equal(read_line(""), 0);
+	assert_int_equal(config.socket_group, 0);
 }
 
 static void test_line_wins(void **state)
@@ -232,8 +252,16 @@ static const struct {
 	{ "[gate]\n", 1, "unknown section [gate]; there are [sluice] and [port N]" },
 	{ "\n[Sluice]\n", 2, "unknown section [Sluice]; there are [sluice] and [port N]" },
 	{ "[sluice]\nsecret = 1\n", 2,
-	  "unknown setting 'secret'; [sluice] has state, socket, pin, cgroup, key_word, max_keys, "
-	  "max_connections, keys_per_account" },
+	  "unknown setting 'secret'; [sluice] has state, socket, socket_group, socket_mode, pin, "
+	  "cgroup, key_word, max_keys, max_connections, keys_per_account" },
+	{ "[sluice]\nsocket_group = nobody-s\n", 2,
+	  "'socket_group' must be a group's name or number; there is no group 'nobody-s'" },
+	{ "[sluice]\nsocket_group = 4294967295\n", 2,
+	  "'socket_group' must be a group's name or number; there is no group '4294967295'" },
+	{ "[sluice]\nsocket_group = -1\n", 2,
+	  "'socket_group' must be a group's name or number; there is no group '-1'" },
+	{ "[sluice]\nsocket_mode = 0666\n", 2,
+	  "'socket_mode' must be '0660' or '0600', not '0666'" },
 	{ "[port 80]\nstate = /s\n", 2,
 	  "unknown setting 'state'; [port 80] has identity, trailers, head_limit" },
 	{ "[sluice]\npin = /a\npin = /b\n", 3, "'pin' is there twice in [sluice]" },
@@ -351,7 +379,7 @@ static void test_help(void **state)
 		"--cgroup DIR", "--identity ",	   "--trailers ",   "--config FILE",
 		"--remove",	"--help",	   "--version",	    "key_word",
 		"max_keys",	"max_connections", "head_limit",    "keys_per_account",
-		"--backup DIR", "--restore DIR",
+		"--backup DIR", "--restore DIR",   "socket_group",  "socket_mode",
 	};
 	char *text = NULL;
 	size_t size;
@@ -373,6 +401,7 @@ int main(void)
 		ROW("options set what they name", test_options),
 		ROW("what is no daemon needs no port", test_actions),
 		ROW("the file sets what it names; a bare [port N] is a port", test_file),
+		ROW("a group may be named", test_group_by_name),
 		ROW("the command line wins over the file", test_line_wins),
 		ROW("--config reads another file, which must be there", test_other_file),
 		ROW("each wrong command line has its own message", test_wrong_lines),

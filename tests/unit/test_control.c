@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The control socket: a real one, served from the loop while a thread of the test is its client. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "check.h"
@@ -16,7 +18,7 @@
 
 #define ANSWER_SIZE (128 * 1024)
 
-static struct config config;
+static struct config config = { .socket_group = GROUP_NONE };
 static struct kernel *kernel;
 static struct store *store;
 static struct sync *sync_state;
@@ -209,6 +211,86 @@ static void test_modes(void **state)
 	control_stop(control);
 	assert_int_equal(stat(socket_path(), &status), -1);
 	assert_int_equal(stat(temp_path("run"), &status), 0);
+}
+
+/* --- the socket's mode from its first moment on -------------------------------------------------- */
+
+static mode_t modes_seen; /* bits of any mode that the socket had */
+static bool group_late;	  /* the group could connect before it was the one that may */
+static gid_t group_wanted;
+
+static void look(void)
+{
+	struct stat status;
+
+	if (lstat(socket_path(), &status))
+		return;
+	modes_seen |= status.st_mode & 07777;
+	group_late |= status.st_mode & 0060 && status.st_gid != group_wanted;
+}
+
+/* In the place of the C library's: each call that can change who may connect, looked at. */
+int bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+	int r = syscall(SYS_bind, fd, address, length);
+
+	look();
+	return r;
+}
+
+int lchown(const char *path, uid_t uid, gid_t gid)
+{
+	int r = fchownat(AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW);
+
+	look();
+	return r;
+}
+
+int chmod(const char *path, mode_t mode)
+{
+	int r = fchmodat(AT_FDCWD, path, mode, 0);
+
+	look();
+	return r;
+}
+
+int listen(int fd, int backlog)
+{
+	look();
+	return syscall(SYS_listen, fd, backlog);
+}
+
+static void expect_never_wider(gid_t group, bool private)
+{
+	mode_t mode = private ? 0600 : 0660;
+	mode_t umask_before = umask(0);
+	struct control *control;
+	struct stat status;
+
+	config.socket_group = group;
+	config.socket_private = private;
+	group_wanted = group == GROUP_NONE ? getegid() : group;
+	modes_seen = 0;
+	group_late = false;
+	control = start();
+	assert_int_equal(umask(umask_before), 0);
+	assert_int_equal(modes_seen, mode);
+	assert_false(group_late);
+	assert_int_equal(stat(socket_path(), &status), 0);
+	assert_int_equal(status.st_mode, S_IFSOCK | mode);
+	assert_int_equal(status.st_gid, group_wanted);
+	control_stop(control);
+	config.socket_group = GROUP_NONE;
+	config.socket_private = false;
+}
+
+static void test_never_wider(void **state)
+{
+	(void)state;
+	expect_never_wider(GROUP_NONE, false);
+	expect_never_wider(GROUP_NONE, true);
+	expect_never_wider(4711, false);
+	expect_never_wider(4711, true);
 }
 
 static void test_create(void **state)
@@ -409,6 +491,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW("the socket has mode 0660 and goes with its owner", test_modes),
+		ROW("it never has a wider mode than set, nor that for another group",
+		    test_never_wider),
 		ROW("a key is created over the socket", test_create),
 		ROW("a connection carries one request after another", test_requests_in_turn),
 		ROW("HEAD is answered without a body", test_head),
