@@ -7,6 +7,7 @@
 
 #include "api_calls.h"
 #include "input.h"
+#include "log.h"
 #include "trace_id.h"
 #include "util.h"
 
@@ -190,6 +191,24 @@ static int dispatch(struct api_call *call, struct api_response *ret_response,
 	return r;
 }
 
+static bool is_change(const char *method)
+{
+	return !strcmp(method, "POST") || !strcmp(method, "PATCH") || !strcmp(method, "DELETE");
+}
+
+/*
+ * Who was refused which change. Nothing that the caller wrote is in it but what looks like an id: who
+ * mistakes a key for its id must not find it in the log.
+ */
+static void log_refusal(const struct api_call *call, const struct failure *failure)
+{
+	bool has_id = key_id_check(call->id);
+
+	log_notice("uid %u, pid %d was refused %s%s%s: %s", (unsigned)call->request->uid,
+		   (int)call->request->pid, call->request->method, has_id ? " of " : "",
+		   has_id ? call->id : "", failure->code);
+}
+
 void api_handle(const struct service *service, const struct api_request *request,
 		struct api_response *ret_response)
 {
@@ -197,6 +216,9 @@ void api_handle(const struct service *service, const struct api_request *request
 	struct failure failure;
 
 	*ret_response = (struct api_response){ 0 };
-	if (dispatch(&call, ret_response, &failure))
-		respond_failure(ret_response, &failure);
+	if (!dispatch(&call, ret_response, &failure))
+		return;
+	if (is_change(request->method))
+		log_refusal(&call, &failure);
+	respond_failure(ret_response, &failure);
 }

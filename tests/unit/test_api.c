@@ -295,6 +295,25 @@ static void test_log(void **state)
 	json_decref(record);
 }
 
+static void test_refusals_are_logged(void **state)
+{
+	static const char wanted[] =
+		"uid 1000, pid 4711 was refused POST: INVALID_ARGUMENT\n"
+		"uid 1000, pid 4711 was refused PATCH of key_aaaaaaaaaaaa: NOT_FOUND\n"
+		"uid 1000, pid 4711 was refused DELETE: METHOD_NOT_ALLOWED\n"
+		"uid 1000, pid 4711 was refused DELETE: NOT_FOUND\n";
+
+	(void)state;
+	log_capture();
+	json_decref(call("POST", "/v1/keys", "{\"gx_secret\":1}", 400));
+	json_decref(call("PATCH", "/v1/keys/key_aaaaaaaaaaaa", "{\"perDay\":1}", 404));
+	json_decref(call("DELETE", "/v1/keys", NULL, 405));
+	/* A key where its id belongs. */
+	json_decref(call("DELETE", "/v1/keys/gx_secret", NULL, 404));
+	json_decref(call("GET", "/v1/keys/key_aaaaaaaaaaaa", NULL, 404));
+	assert_string_equal(log_captured(), wanted);
+}
+
 static void test_head(void **state)
 {
 	(void)state;
@@ -827,6 +846,8 @@ int main(void)
 		ROW("an edit changes what it names and nothing else", test_edit),
 		ROW("revoking twice is one revocation", test_revoke),
 		ROW("each change is logged once, with who made it", test_log),
+		ROW("each change that is refused is logged, without what the caller wrote",
+		    test_refusals_are_logged),
 		ROW("HEAD goes where GET does", test_head),
 		ROW("records tell what the kernel has counted by now", test_live_usage),
 		ROW("each wrong request has its own message, and changes nothing", test_refusals),
