@@ -10,6 +10,7 @@ SBINDIR	   ?= $(PREFIX)/sbin
 MANDIR	   ?= $(PREFIX)/share/man
 BASHDIR	   ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR	   ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 DESTDIR	   ?=
 
 CC	   ?= cc
@@ -242,11 +243,15 @@ install: all ## install to PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|/usr/local/sbin|$(SBINDIR)|; s|/usr/local/bin|$(BINDIR)|' scripts/sluiced.service >$(DESTDIR)$(UNITDIR)/sluiced.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/sluiced.service
+	install -D -m 644 scripts/sluice.sysusers $(DESTDIR)$(SYSUSERSDIR)/sluice.conf
+	[ -n "$(DESTDIR)" ] || ! command -v systemd-sysusers >/dev/null || \
+		systemd-sysusers $(SYSUSERSDIR)/sluice.conf
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/sluiced $(DESTDIR)$(BINDIR)/sluice \
 		$(DESTDIR)$(MANDIR)/man8/sluiced.8 $(DESTDIR)$(MANDIR)/man1/sluice.1 \
-		$(DESTDIR)$(BASHDIR)/sluice $(DESTDIR)$(UNITDIR)/sluiced.service
+		$(DESTDIR)$(BASHDIR)/sluice $(DESTDIR)$(UNITDIR)/sluiced.service \
+		$(DESTDIR)$(SYSUSERSDIR)/sluice.conf
 
 clean: ## remove what was built
 	rm -rf build

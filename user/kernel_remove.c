@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,6 +71,12 @@ static bool may_be_emptied(const char *pin_folder)
 	return ours || empty;
 }
 
+/* The service's unit makes the folder, and mounts it where the daemon may not remove it. */
+static bool is_kept(int error)
+{
+	return error == EROFS || error == EBUSY || error == EACCES;
+}
+
 /* Unpin everything that is left in the folder, and remove the folder. */
 static int empty(int folder, const char *pin_folder)
 {
@@ -91,7 +98,7 @@ static int empty(int folder, const char *pin_folder)
 	closedir(pins);
 	if (!r)
 		r = relay_remove(pin_folder);
-	if (!r && rmdir(pin_folder))
+	if (!r && rmdir(pin_folder) && !is_kept(errno))
 		r = -errno;
 	return r;
 }

@@ -22,6 +22,7 @@
 #include "log.h"
 #include "loop.h"
 #include "packets.h"
+#include "privileges.h"
 #include "relay_hand.h"
 #include "relay_sink.h"
 #include "streams.h"
@@ -384,7 +385,7 @@ static int settle(const char *pin_folder, char ret_pin_folder[PATH_MAX])
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, "sluiced-relay");
 	/* Keys pass through this process' memory. */
-	return prctl(PR_SET_DUMPABLE, 0) ? -errno : 0;
+	return privileges_hide_memory();
 }
 
 /* What the relay before this one handed over came as standard error, relay_start.c. */
@@ -392,6 +393,14 @@ static int receive(struct relay *relay)
 {
 	relay_hand_receive(STDERR_FILENO, &relay->former);
 	return freopen("/dev/null", "w", stderr) ? 0 : -errno;
+}
+
+/* All that takes a capability is open by now. */
+static int drop_privileges(void)
+{
+	char why[256];
+
+	return privileges_limit(0, 0, why, sizeof(why));
 }
 
 /* Tell the daemon that waits, and let go of the pipe to it. */
@@ -438,6 +447,8 @@ int relay_run(const char *pin_folder)
 		r = open_sockets(&relay);
 	if (!r)
 		r = open_records(&relay);
+	if (!r)
+		r = drop_privileges();
 	r = tell(r);
 	if (!r) {
 		take_over(&relay);

@@ -8,8 +8,6 @@
 #include <sodium.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "api.h"
@@ -21,6 +19,7 @@
 #include "drain_all.h"
 #include "gates.h"
 #include "log.h"
+#include "privileges.h"
 #include "relay.h"
 #include "relay_keep.h"
 #include "replies.h"
@@ -71,20 +70,36 @@ __attribute__((format(printf, 3, 4))) static int explain(struct daemon *daemon, 
 
 /* --- steps of the start, in their order ---------------------------------------------------------- */
 
-static int need_root(struct daemon *daemon)
+static int limit_privileges(struct daemon *daemon)
 {
-	return geteuid() ? explain(daemon, -EPERM,
-				   "Run sluiced as root: loading BPF programs needs it.")
-			 : 0;
+	return privileges_limit(PRIVILEGES_LOAD, PRIVILEGES_GROUP, daemon->why,
+				sizeof(daemon->why));
+}
+
+/* What took the gate's set-up is not needed to serve. */
+static int drop_privileges(struct daemon *daemon)
+{
+	return privileges_limit(PRIVILEGES_SERVE, 0, daemon->why, sizeof(daemon->why));
+}
+
+/* Where the gate is that of the service's user, its files must stay that user's. */
+static int become_remover(struct daemon *daemon)
+{
+	int r = privileges_become_owner(daemon->config.pin, daemon->why, sizeof(daemon->why));
+
+	return r ? r
+		 : privileges_limit(PRIVILEGES_LOAD, PRIVILEGES_REMOVE, daemon->why,
+				    sizeof(daemon->why));
 }
 
 /* Secrets are in this process' memory: no core dumps, and no file that others can read. */
 static int guard_process(struct daemon *daemon)
 {
+	int r = privileges_hide_memory();
+
+	if (r)
+		return explain(daemon, r, "Core dumps cannot be turned off: %s.", strerror(-r));
 	umask(077);
-	if (prctl(PR_SET_DUMPABLE, 0) || setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 }))
-		return explain(daemon, -errno, "Core dumps cannot be turned off: %s.",
-			       strerror(errno));
 	signal(SIGPIPE, SIG_IGN);
 	if (sodium_init() < 0)
 		return explain(daemon, -EIO, "libsodium does not start: no random numbers.");
@@ -247,9 +262,9 @@ static int enforce(struct daemon *daemon)
 typedef int step(struct daemon *daemon);
 
 static step *const start_steps[] = {
-	need_root,    guard_process, open_loop,	   open_folder, open_store, open_kernel,
-	claim_ports,  put_settings,  put_programs, put_answers, put_keys,   open_registry,
-	open_changes, open_control,  start_relay,  put_gates,	enforce,
+	limit_privileges, guard_process, open_loop,    open_folder, open_store, open_kernel,
+	claim_ports,	  put_settings,	 put_programs, put_answers, put_keys,	open_registry,
+	open_changes,	  open_control,	 start_relay,  put_gates,   enforce,	drop_privileges,
 };
 
 /* Run steps in their order up to the first that fails. */
@@ -392,7 +407,7 @@ static int drain(struct daemon *daemon)
 
 static int remove_gate(struct daemon *daemon)
 {
-	static step *const steps[] = { need_root, guard_process, open_loop, open_kernel };
+	static step *const steps[] = { become_remover, guard_process, open_loop, open_kernel };
 	int opened, r;
 
 	if (access(daemon->config.pin, F_OK) && errno == ENOENT) {

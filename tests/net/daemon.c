@@ -21,6 +21,7 @@
 pid_t daemon_pid;
 bool daemon_release;
 bool daemon_ports_in_file;
+char *const *daemon_wrapper;
 uint16_t daemon_more_ports[MORE_PORTS + 1];
 
 /* The program and where everything of it is; returns how many arguments that makes. */
@@ -55,7 +56,11 @@ char *const *daemon_command(uint16_t port)
 {
 	static char *arguments[ARGUMENTS_MAX];
 	static char program[320], texts[APPLICATIONS + MORE_PORTS][8];
-	size_t n = put_places(arguments, program);
+	size_t n = 0;
+
+	for (; daemon_wrapper && daemon_wrapper[n]; n++)
+		arguments[n] = daemon_wrapper[n];
+	n += put_places(arguments + n, program);
 
 	if (daemon_ports_in_file) {
 		arguments[n] = NULL;

@@ -172,6 +172,9 @@ extern pid_t daemon_pid; /* 0: not running */
 /* Which build of the daemon daemon_start() runs; the sanitized one unless told. */
 extern bool daemon_release;
 
+/* What starts it, a program and its arguments before the daemon's own, or NULL: nothing. */
+extern char *const *daemon_wrapper;
+
 /* Ports it protects beside the applications', from its next start; 0 ends them. */
 #define MORE_PORTS 16
 extern uint16_t daemon_more_ports[MORE_PORTS + 1];
