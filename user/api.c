@@ -222,3 +222,12 @@ void api_handle(const struct service *service, const struct api_request *request
 		log_refusal(&call, &failure);
 	respond_failure(ret_response, &failure);
 }
+
+void api_refuse(const char *message, struct api_response *ret_response)
+{
+	struct failure failure;
+
+	*ret_response = (struct api_response){ 0 };
+	failure_set(&failure, FAILURE_UNAVAILABLE, "%s", message);
+	respond_failure(ret_response, &failure);
+}

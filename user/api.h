@@ -58,6 +58,9 @@ void api_start(void);
 void api_handle(const struct service *service, const struct api_request *request,
 		struct api_response *ret_response);
 
+/* The answer to a connection that is not served: 503 with this message. Released as above. */
+void api_refuse(const char *message, struct api_response *ret_response);
+
 /* Wipe and free an answer's body, which may hold a new key. NULL is allowed. */
 void api_free_body(void *body);
 

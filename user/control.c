@@ -7,10 +7,12 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "control.h"
+#include "control_callers.h"
 #include "control_socket.h"
 #include "util.h"
 
@@ -24,6 +26,7 @@ struct control {
 	struct MHD_Daemon *http;
 	struct loop_source descriptor;
 	struct loop_source timer;
+	struct callers callers;
 	char path[108];
 };
 
@@ -48,14 +51,24 @@ static void *begin_exchange(void *data, const char *target, struct MHD_Connectio
 	return exchange;
 }
 
+static struct caller *caller_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
 static void end_exchange(void *data, struct MHD_Connection *connection, void **cls,
 			 enum MHD_RequestTerminationCode reason)
 {
+	struct caller *caller = caller_of(connection);
 	struct exchange *exchange = *cls;
 
 	(void)data;
-	(void)connection;
 	(void)reason;
+	if (caller)
+		caller_renew(caller);
 	if (exchange)
 		free(exchange->target);
 	free(exchange);
@@ -94,18 +107,49 @@ static enum MHD_Result send_response(struct MHD_Connection *connection,
 	return r;
 }
 
-/* Who is at the other end, for the log. */
-static void read_caller(struct MHD_Connection *connection, struct api_request *request)
+/* Say why, and end the connection, which libmicrohttpd then finds at its end. */
+static void turn_away(int fd, int error)
+{
+	struct api_response response;
+	char *text = NULL;
+	int length;
+
+	api_refuse(error == -EUSERS ? "This user has too many connections to the control socket."
+				    : "The connection cannot be served.",
+		   &response);
+	length = asprintf(&text,
+			  "HTTP/1.1 %d Service Unavailable\r\nContent-Type: %s\r\n"
+			  "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+			  response.status, response.content_type, response.body_length,
+			  response.body ? response.body : "");
+	if (length > 0)
+		send(fd, text, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	shutdown(fd, SHUT_RDWR);
+	if (length >= 0)
+		free(text);
+	api_free_body(response.body);
+}
+
+/* Called where a connection begins and where it ends. */
+static void on_connection(void *data, struct MHD_Connection *connection, void **socket_context,
+			  enum MHD_ConnectionNotificationCode code)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct ucred caller = { .uid = (uid_t)-1 };
-	socklen_t size = sizeof(caller);
+	struct control *control = data;
+	struct caller *caller = NULL;
+	int r;
 
-	if (info)
-		getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &caller, &size);
-	request->uid = caller.uid;
-	request->pid = caller.pid;
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (*socket_context)
+			callers_remove(*socket_context);
+		*socket_context = NULL;
+		return;
+	}
+	r = callers_add(&control->callers, info->connect_fd, &caller);
+	if (r)
+		turn_away(info->connect_fd, r);
+	*socket_context = caller;
 }
 
 /* Called once for the head, for each part of the body, and once more at the end. */
@@ -114,13 +158,14 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 				  size_t *upload_size, void **cls)
 {
 	const struct control *control = data;
+	const struct caller *caller = caller_of(connection);
 	struct exchange *exchange = *cls;
 	struct api_response response;
 	struct api_request request;
 
 	(void)url;
 	(void)version;
-	if (!exchange || !exchange->target)
+	if (!caller || !exchange || !exchange->target)
 		return MHD_NO;
 	if (!exchange->begun) {
 		exchange->begun = true;
@@ -133,8 +178,9 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 		.target = exchange->target,
 		.body = exchange->body,
 		.body_length = exchange->length,
+		.uid = caller->uid,
+		.pid = caller->pid,
 	};
-	read_caller(connection, &request);
 	api_handle(control->service, &request, &response);
 	return response.body ? send_response(connection, &response) : MHD_NO;
 }
@@ -155,14 +201,18 @@ static bool is_full(const struct control *control)
 static void serve(void *data)
 {
 	struct control *control = data;
-	MHD_UNSIGNED_LONG_LONG delay_ms;
+	MHD_UNSIGNED_LONG_LONG delay_ms = UINT64_MAX;
+	uint64_t hang_up_ms;
 	bool was_full;
 
 	do {
 		was_full = is_full(control);
 		MHD_run(control->http);
+		hang_up_ms = callers_hang_up(&control->callers);
 	} while (was_full && !is_full(control));
-	if (MHD_get_timeout(control->http, &delay_ms) == MHD_YES)
+	if (MHD_get_timeout(control->http, &delay_ms) != MHD_YES || delay_ms > hang_up_ms)
+		delay_ms = hang_up_ms;
+	if (delay_ms != UINT64_MAX)
 		loop_set_timer(&control->timer, delay_ms, 0);
 	else
 		loop_stop_timer(&control->timer);
@@ -171,12 +221,13 @@ static void serve(void *data)
 /* Hand the listening socket to libmicrohttpd, which closes it from then on. */
 static int start_http(struct control *control, int fd)
 {
-	control->http =
-		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, control,
-				 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-				 CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-				 MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, NULL,
-				 MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL, MHD_OPTION_END);
+	control->http = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, control,
+					 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+					 CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+					 IDLE_SECONDS, MHD_OPTION_URI_LOG_CALLBACK, begin_exchange,
+					 NULL, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL,
+					 MHD_OPTION_NOTIFY_CONNECTION, on_connection, control,
+					 MHD_OPTION_END);
 	return control->http ? 0 : -ENOMEM;
 }
 

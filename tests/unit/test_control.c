@@ -2,6 +2,7 @@
 /* The control socket: a real one, served from the loop while a thread of the test is its client. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 
 #include "check.h"
 #include "control.h"
+#include "control_callers.h"
 #include "fake_gates.h"
 #include "fake_verbs.h"
 #include "temp_folder.h"
@@ -411,6 +413,178 @@ static void test_idle_crowd(void **state)
 	control_stop(control);
 }
 
+/* --- more than one is to have -------------------------------------------------------------------- */
+
+/* Connect as another user; the thread's own ids, which glibc does not change for one thread alone. */
+static int open_socket_as(uid_t uid)
+{
+	int fd;
+
+	assert_int_equal(syscall(SYS_setresuid, -1, uid, -1), 0);
+	syscall(SYS_setfsuid, 0); /* the socket's owner */
+	fd = open_socket(socket_path(), false);
+	assert_int_equal(syscall(SYS_setresuid, -1, 0, -1), 0);
+	return fd;
+}
+
+/* What is to be read before the end, or before nothing more comes. */
+static void read_to_end(int fd, char *ret_text, size_t size)
+{
+	const struct timeval patience = { .tv_sec = 2 };
+	size_t length = 0;
+	ssize_t n;
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	do {
+		n = recv(fd, ret_text + length, size - 1 - length, 0);
+		length += n > 0 ? n : 0;
+	} while (n > 0);
+	ret_text[length] = '\0';
+}
+
+static void test_crowd_of_one_user(void **state)
+{
+	struct control *control = start();
+	int idle[CALLER_CONNECTIONS_MAX], more, other;
+	char text[1024], byte;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(idle); i++) {
+		idle[i] = open_socket_as(4711);
+		assert_int_equal(write(idle[i], "POST /v1", 8), 8);
+	}
+	more = open_socket_as(4711);
+	other = open_socket_as(4712);
+	expect_start(exchange_post(100), "HTTP/1.1 201 Created\r\n");
+	read_to_end(more, text, sizeof(text));
+	expect_start(text, "HTTP/1.1 503 Service Unavailable\r\n");
+	assert_non_null(strstr(text, "\"code\":\"UNAVAILABLE\""));
+	assert_int_equal(recv(other, &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	close(more);
+
+	/* One that ends makes room for another. */
+	close(idle[0]);
+	expect_start(exchange_post(101), "HTTP/1.1 409 Conflict\r\n");
+	idle[0] = open_socket_as(4711);
+	expect_start(exchange_post(102), "HTTP/1.1 409 Conflict\r\n");
+	assert_int_equal(recv(idle[0], &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	for (size_t i = 0; i < ARRAY_SIZE(idle); i++)
+		close(idle[i]);
+	close(other);
+	control_stop(control);
+}
+
+/* Clients that do not get done: a head and a body that go on for ever, and one that does not read. */
+enum { HEAD, BODY, READER, DAWDLERS };
+
+static struct dawdler {
+	int fd;
+	const char *begin;
+	const char *more; /* each 100 ms */
+	unsigned int ended_ms;
+} dawdlers[DAWDLERS] = {
+	[HEAD] = { .begin = "GET /", .more = "a" },
+	[BODY] = { .begin = "POST /v1/keys HTTP/1.1\r\nHost: l\r\nContent-Length: 9999\r\n\r\n",
+		   .more = " " },
+	[READER] = { .begin = "GET /metrics HTTP/1.1\r\nHost: l\r\n\r\n",
+		     .more = "GET /metrics HTTP/1.1\r\nHost: l\r\n\r\n" },
+};
+
+static bool has_ended(int fd)
+{
+	struct pollfd end = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&end, 1, 0) == 1 && end.revents & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
+static void *dawdle(void *data)
+{
+	(void)data;
+	for (int i = 0; i < DAWDLERS; i++)
+		(void)!write(dawdlers[i].fd, dawdlers[i].begin, strlen(dawdlers[i].begin));
+	for (unsigned int ms = 0; ms < 18000; ms += 100) {
+		usleep(100000);
+		for (int i = 0; i < DAWDLERS; i++) {
+			struct dawdler *dawdler = &dawdlers[i];
+			size_t length = strlen(dawdler->more);
+
+			if (!dawdler->ended_ms && has_ended(dawdler->fd))
+				dawdler->ended_ms = ms;
+			/* Questions until there is no more room for them. */
+			while (send(dawdler->fd, dawdler->more, length,
+				    MSG_DONTWAIT | MSG_NOSIGNAL) > 0 &&
+			       i == READER)
+				;
+		}
+	}
+	(void)!write(done[1], "x", 1);
+	return NULL;
+}
+
+static void test_dawdlers(void **state)
+{
+	struct control *control = start();
+	pthread_t thread;
+
+	(void)state;
+	for (int i = 0; i < DAWDLERS; i++)
+		dawdlers[i].fd = open_socket(socket_path(), false);
+	assert_int_equal(pthread_create(&thread, NULL, dawdle, NULL), 0);
+	loop.stopped = false;
+	assert_int_equal(loop_run(&loop), 0);
+	pthread_join(thread, NULL);
+	assert_false(timed_out);
+	assert_in_range(dawdlers[HEAD].ended_ms, 13000, 17000);
+	assert_in_range(dawdlers[BODY].ended_ms, 13000, 17000);
+	assert_in_range(dawdlers[READER].ended_ms, 8000, 17000);
+	for (int i = 0; i < DAWDLERS; i++)
+		close(dawdlers[i].fd);
+	expect_start(exchange_post(100), "HTTP/1.1 201 Created\r\n");
+	control_stop(control);
+}
+
+/* Whatever comes, it harms nobody else. */
+static void test_garbage(void **state)
+{
+	static const char seed[] = "POST /v1/keys HTTP/1.1\r\nHost: l\r\nContent-Length: 9\r\n"
+				   "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n"
+				   "\r\n4\r\n{\"a\":\r\n0\r\n\r\n";
+	static const char status[] = "GET /v1/status HTTP/1.1\r\nHost: l\r\n"
+				     "Connection: close\r\n\r\n";
+	struct control *control = start();
+	char bytes[sizeof(seed)];
+
+	(void)state;
+	srandom(4711);
+	for (int round = 0; round < 1000; round++) {
+		int fd = open_socket(socket_path(), false);
+
+		memcpy(bytes, seed, sizeof(seed));
+		for (int i = random() % 8; i >= 0; i--)
+			bytes[random() % sizeof(seed)] = random();
+		assert_true(write(fd, bytes, 1 + random() % sizeof(seed)) > 0);
+		close(fd);
+		if (round % 20 == 0)
+			expect_start(exchange_text(status), "HTTP/1.1 200 OK\r\n");
+	}
+	control_stop(control);
+}
+
+static void test_long_head(void **state)
+{
+	static char bytes[128 * 1024];
+	struct control *control = start();
+	size_t length = sprintf(bytes, "GET /v1/status HTTP/1.1\r\nHost: l\r\nX: ");
+
+	(void)state;
+	memset(bytes + length, 'x', sizeof(bytes) - length);
+	expect_start(exchange_bytes(bytes, sizeof(bytes)), "HTTP/1.1 431 ");
+	expect_start(exchange_post(100), "HTTP/1.1 201 Created\r\n");
+	control_stop(control);
+}
+
 /* Closing hangs up on a client in the middle of its request. */
 static void test_stop_while_busy(void **state)
 {
@@ -502,6 +676,12 @@ int main(void)
 		ROW("a body without end is hung up on", test_endless_body),
 		ROW("a client that says nothing keeps nobody waiting", test_idle_client),
 		ROW("a crowd that says nothing is hung up on", test_idle_crowd),
+		ROW("one user's connections leave room for those of others",
+		    test_crowd_of_one_user),
+		ROW("who does not get done in 15 s is hung up on, sending or reading",
+		    test_dawdlers),
+		ROW("a head that is too long is refused", test_long_head),
+		ROW("garbage harms nobody", test_garbage),
 		ROW("stopping ends the connections that are open", test_stop_while_busy),
 		ROW("a socket that nobody answers at is replaced", test_stale),
 		ROW("a socket that somebody answers at is left alone", test_answered),
