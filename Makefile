@@ -24,6 +24,9 @@ WARNINGS  := -Wall -Wextra -Werror -Wno-unused-parameter -Wshadow -Wstrict-proto
 CFLAGS	  ?= -O2 -g
 OUR_CPPFLAGS := -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' -Ibuild -Ibpf -Iuser
 OUR_CFLAGS := -std=gnu11 $(WARNINGS) -fstack-protector-strong
+# Bound at the start: the resolver of a call's first use would leave on the stack what the vector registers
+# hold, such as a part of a key that was just copied.
+OUR_LDFLAGS := -Wl,-z,relro,-z,now
 LDLIBS	   = $(shell $(PKG_CONFIG) --libs $(LIBRARIES)) -lelf -lz -lpthread
 SANITIZE  := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
 
@@ -88,7 +91,7 @@ build/sluiced: $(patsubst %.c,build/obj/%.o,user/sluiced.c $(LIB_SOURCES))
 build/sluice: $(patsubst %.c,build/obj/%.o,$(CLI_SOURCES) $(LIB_SOURCES))
 build/sluiced build/sluice:
 	$(say) LINK $@
-	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(OUR_LDFLAGS) $(LDFLAGS) -Wl,--as-needed $^ $(LDLIBS) -o $@
 
 build/test/sluiced: $(patsubst %.c,build/test/obj/%.o,user/sluiced.c $(LIB_SOURCES))
 build/test/sluice: $(patsubst %.c,build/test/obj/%.o,$(CLI_SOURCES) $(LIB_SOURCES))

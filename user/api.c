@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The control API's routes: which call a request asks for, and what is wrong where it asks for none. */
 #include <errno.h>
-#include <malloc.h>
-#include <sodium.h>
 #include <string.h>
 
 #include "api_calls.h"
 #include "input.h"
 #include "log.h"
+#include "secret.h"
 #include "trace_id.h"
 #include "util.h"
 
@@ -32,22 +31,9 @@ static const struct route routes[] = {
 	{ "GET", "/metrics", .handler = api_metrics },
 };
 
-/* JSON may hold a new key: jansson's memory is wiped when it is given back. */
-static void wipe_and_free(void *memory)
-{
-	if (memory)
-		sodium_memzero(memory, malloc_usable_size(memory));
-	free(memory);
-}
-
-void api_start(void)
-{
-	json_set_alloc_funcs(malloc, wipe_and_free);
-}
-
 void api_free_body(void *body)
 {
-	wipe_and_free(body);
+	secret_free(body);
 }
 
 int api_respond_json(struct api_response *ret_response, int status, json_t *json,

@@ -51,9 +51,6 @@ struct api_response {
 	size_t body_length;
 };
 
-/* Once, before anything else: from then on JSON is wiped when it is freed. */
-void api_start(void);
-
 /* Do what a request asks. ret_response is released with api_free_body(ret_response->body). */
 void api_handle(const struct service *service, const struct api_request *request,
 		struct api_response *ret_response);

@@ -93,31 +93,42 @@ static int send_to(int fd, const void *packet, size_t length, const void *addres
 	return sendto(fd, packet, length, 0, address, size) < 0 ? -errno : 0;
 }
 
+/* As packets_resend(), on bytes that may be changed, and whose lengths are sound. */
+static int resend(const struct packets *packets, uint8_t *packet, size_t length, size_t tcp_at)
+{
+	struct tcphdr *tcp = (struct tcphdr *)(packet + tcp_at);
+	const struct ip6_hdr *ip6 = (const struct ip6_hdr *)packet;
+	const struct ip *ip = (const struct ip *)packet;
+	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	size_t segment = length - tcp_at;
+	int r;
+
+	if (packet[0] >> 4 == 6) {
+		r = take_fin(tcp, segment, pseudo_sum(&ip6->ip6_src, 32, segment));
+		to6.sin6_addr = ip6->ip6_dst;
+		return r ? r : send_to(packets->ip6, packet, length, &to6, sizeof(to6));
+	}
+	r = take_fin(tcp, segment, pseudo_sum(&ip->ip_src, 8, segment));
+	to.sin_addr = ip->ip_dst;
+	return r ? r : send_to(packets->ip4, packet, length, &to, sizeof(to));
+}
+
 int packets_resend(const struct packets *packets, const uint8_t *packet, size_t length,
 		   size_t tcp_at)
 {
 	_Alignas(4) uint8_t copy[UINT16_MAX];
-	struct tcphdr *tcp = (struct tcphdr *)(copy + tcp_at);
-	struct ip6_hdr *ip6 = (struct ip6_hdr *)copy;
-	struct ip *ip = (struct ip *)copy;
-	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
-	struct sockaddr_in to = { .sin_family = AF_INET };
-	size_t ip_size = length && packet[0] >> 4 == 6 ? sizeof(*ip6) : sizeof(*ip);
+	size_t ip_size = length && packet[0] >> 4 == 6 ? sizeof(struct ip6_hdr) : sizeof(struct ip);
 	int r;
 
 	if (length > sizeof(copy) || tcp_at % 4 || tcp_at < ip_size ||
-	    length < tcp_at + sizeof(*tcp))
+	    length < tcp_at + sizeof(struct tcphdr))
 		return -EINVAL;
 	memcpy(copy, packet, length);
-	length -= tcp_at;
-	if (ip_size == sizeof(*ip6)) {
-		r = take_fin(tcp, length, pseudo_sum(&ip6->ip6_src, 32, length));
-		to6.sin6_addr = ip6->ip6_dst;
-		return r ? r : send_to(packets->ip6, copy, tcp_at + length, &to6, sizeof(to6));
-	}
-	r = take_fin(tcp, length, pseudo_sum(&ip->ip_src, 8, length));
-	to.sin_addr = ip->ip_dst;
-	return r ? r : send_to(packets->ip4, copy, tcp_at + length, &to, sizeof(to));
+	r = resend(packets, copy, length, tcp_at);
+	/* There may be a key in it. */
+	explicit_bzero(copy, length);
+	return r;
 }
 
 static int probe_ip4(int fd, const struct probe *probe, const struct tcphdr *tcp)

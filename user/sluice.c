@@ -9,6 +9,8 @@
 
 #include "client.h"
 #include "command.h"
+#include "privileges.h"
+#include "secret.h"
 #include "trace_id.h"
 
 #define KEY_ID "a key's ID; sluice key ls lists them"
@@ -265,6 +267,12 @@ int main(int argc, char **argv)
 	struct arguments arguments;
 	char why[ARGUMENTS_WHY_SIZE];
 
+	/* An answer may hold a new key. */
+	secret_wipe_json();
+	if (privileges_hide_memory()) {
+		fprintf(stderr, "sluice: Core dumps cannot be turned off: %s.\n", strerror(errno));
+		return EXIT_REFUSED;
+	}
 	if (arguments_parse(commands, argc, argv, &command, &arguments, why))
 		return report_usage(command, why);
 

@@ -24,6 +24,7 @@
 #include "relay_keep.h"
 #include "replies.h"
 #include "restore.h"
+#include "secret.h"
 #include "standing.h"
 #include "state_folder.h"
 #include "util.h"
@@ -103,7 +104,7 @@ static int guard_process(struct daemon *daemon)
 	signal(SIGPIPE, SIG_IGN);
 	if (sodium_init() < 0)
 		return explain(daemon, -EIO, "libsodium does not start: no random numbers.");
-	api_start();
+	secret_wipe_json();
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "api.h"
 #include "fuzz.h"
 #include "log.h"
+#include "secret.h"
 #include "unit/fake_gates.h"
 #include "unit/fake_verbs.h"
 #include "unit/temp_folder.h"
@@ -249,7 +250,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
 	if (!started) {
 		require(sodium_init() >= 0);
-		api_start();
+		secret_wipe_json();
 		open_service();
 		atexit(close_service);
 		started = true;

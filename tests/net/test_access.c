@@ -3,12 +3,16 @@
 #include <errno.h>
 #include <grp.h>
 #include <libgen.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "../../user/privileges.h"
@@ -485,6 +489,29 @@ static void refused_changes_are_logged(void **state)
 	assert_int_equal(count_lines(stage.daemon_log, text), 0);
 }
 
+/* The command line tool, while it waits for an answer that never comes. */
+static void tool_is_hidden(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct pollfd called = { .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+				 .events = POLLIN };
+	char program[sizeof(stage.root) + 32];
+	char *const command[] = { program, "key", "ls", "--socket", address.sun_path, NULL };
+	pid_t tool;
+
+	(void)state;
+	as_root();
+	snprintf(program, sizeof(program), "%s/build/test/sluice", stage.root);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/silent.sock", stage.folder);
+	assert_int_equal(bind(called.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(called.fd, 1), 0);
+	tool = process_start(stage.daemon_log, command);
+	assert_int_equal(poll(&called, 1, PATIENCE_MS), 1);
+	expect_hidden(tool);
+	process_stop(tool, SIGKILL);
+	close(called.fd);
+}
+
 static const struct promise promises[] = {
 	{ "the unit grants the capabilities that the daemon asks for, and no others",
 	  unit_grants_what_is_needed, ONCE },
@@ -501,6 +528,8 @@ static const struct promise promises[] = {
 	  ONCE },
 	{ "each change is logged with the uid and pid of its caller", changes_are_logged, ONCE },
 	{ "so is each change that was refused", refused_changes_are_logged, ONCE },
+	{ "the command line tool dumps no core, and only root may look into it", tool_is_hidden,
+	  ONCE },
 };
 
 int main(int argc, char **argv)

@@ -2,9 +2,13 @@
 /* A key's secret is found nowhere but with the client: not in files, logs, maps or applications. */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "harness.h"
 #include "http_client.h"
@@ -210,12 +214,120 @@ static void restarted(void **state)
 	daemon_start();
 }
 
+/* All memory of a process that can be read, but what the kernel's tables share with it. */
+static void search_process(struct needles *needles, pid_t pid, const char *who)
+{
+	unsigned long from, to;
+	char path[64], line[512], where[600];
+	bool seen = false;
+	FILE *maps;
+	int memory;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	memory = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = fopen(path, "re");
+	assert_true(memory >= 0 && maps);
+	while (fgets(line, sizeof(line), maps)) {
+		char *bytes;
+		ssize_t length;
+
+		assert_int_equal(sscanf(line, "%lx-%lx r", &from, &to), 2);
+		if (strstr(line, "bpf-map") || strstr(line, "[v"))
+			continue;
+		bytes = malloc(to - from);
+		assert_non_null(bytes);
+		length = pread(memory, bytes, to - from, (off_t)from);
+		snprintf(where, sizeof(where), "the memory of the %s, %s", who, line);
+		if (length > 0) {
+			search(needles, bytes, length, where);
+			seen |= holds(bytes, length, stage.pins);
+		}
+		free(bytes);
+	}
+	fclose(maps);
+	close(memory);
+	/* Both were told where the pins are. */
+	assert_true(seen);
+}
+
+static void search_own(struct needles *needles)
+{
+	search_process(needles, daemon_pid, "daemon");
+	search_process(needles, process_find("sluiced-relay"), "relay");
+	assert_true(needles->searched > 20);
+}
+
+/* A head in two parts, and one behind a request whose answer is still to come: both for the relay. */
+static void use_slowly(const struct key *key, int status)
+{
+	struct client *client = client_open(applications[THREADED].port);
+	struct response response;
+
+	client_printf(client, "GET /slow HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n",
+		      key->text);
+	assert_true(client_sees_silence(client, 50));
+	client_printf(client,
+		      "\r\nGET /next HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n",
+		      key->text);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(client_read(client, false, &response), 0);
+		assert_int_equal(response.status, status);
+	}
+}
+
+/* A last request, with the client's end in the same packet, which the relay sends again without it. */
+static void use_at_the_end(const struct key *key, int status)
+{
+	const int on = 1;
+	struct client *client = client_open(applications[THREADED].port);
+	struct response response;
+
+	assert_int_equal(setsockopt(client->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)), 0);
+	client_printf(client, "GET /last HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n",
+		      key->text);
+	assert_int_equal(shutdown(client->fd, SHUT_WR), 0);
+	assert_int_equal(client_read(client, false, &response), 0);
+	assert_int_equal(response.status, status);
+}
+
+/* The build as it is used: a sanitizer keeps what is freed for a while, as it was. */
+static void wiped(void **state)
+{
+	struct needles needles;
+	struct key key;
+
+	(void)state;
+	daemon_stop();
+	daemon_release = true;
+	daemon_start();
+	for (int i = 0; i < 20; i++)
+		key = key_limited(0, 0);
+	make_needles(&key, &needles);
+	search_own(&needles);
+	use_everywhere(&key, 200);
+	use_at_the_end(&key, 200);
+	search_own(&needles);
+	use_slowly(&key, 200);
+	key_revoke(&key);
+	use_everywhere(&key, 401);
+	use_slowly(&key, 401);
+	use_at_the_end(&key, 401);
+	search_own(&needles);
+	daemon_stop();
+	daemon_release = false;
+	daemon_start();
+	assert_int_equal(needles.found, 0);
+}
+
 static const struct promise promises[] = {
 	{ "the search finds a secret in plain text and base64", finds, ONCE },
 	{ "an active key's secret is in no file, log, map or application", active, ONCE },
 	{ "nor is that of a key whose limit is used up", limited, ONCE },
 	{ "nor is that of a revoked key", revoked, ONCE },
 	{ "nor is it after the daemon was stopped, started and killed", restarted, ONCE },
+	{ "nor is it in the daemon's memory and the relay's when they are done with it", wiped,
+	  ONCE },
 };
 
 int main(void)

@@ -8,6 +8,7 @@
 #include "check.h"
 #include "fake_gates.h"
 #include "fake_verbs.h"
+#include "secret.h"
 #include "temp_folder.h"
 #include "util.h"
 
@@ -867,7 +868,7 @@ int main(void)
 
 	if (sodium_init() < 0)
 		return 1;
-	api_start();
+	secret_wipe_json();
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("api", tests, NULL, NULL);
 }

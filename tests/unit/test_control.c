@@ -15,6 +15,7 @@
 #include "control_callers.h"
 #include "fake_gates.h"
 #include "fake_verbs.h"
+#include "secret.h"
 #include "temp_folder.h"
 #include "util.h"
 
@@ -691,7 +692,7 @@ int main(void)
 
 	if (sodium_init() < 0)
 		return 1;
-	api_start();
+	secret_wipe_json();
 	umask(077);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
