@@ -79,10 +79,11 @@ static void add_gates(struct table *table, const json_t *status)
 	json_array_foreach(gates, i, gate)
 	{
 		snprintf(line, sizeof(line),
-			 "%llu (heads up to %s bytes, identity: %s, trailers: %s)",
+			 "%llu (heads up to %s bytes, identity: %s, trailers: %s)%s",
 			 (unsigned long long)command_number(gate, "port"),
 			 table_number(command_number(gate, "headLimit"), limit),
-			 command_text(gate, "identity"), command_text(gate, "trailers"));
+			 command_text(gate, "identity"), command_text(gate, "trailers"),
+			 json_is_true(json_object_get(gate, "draining")) ? ", draining" : "");
 		add_row(table, i ? "" : "Ports", line);
 	}
 	if (!json_array_size(gates))
