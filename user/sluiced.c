@@ -439,10 +439,20 @@ static int remove_gate(struct daemon *daemon)
 	return 0;
 }
 
+/* Whose the state folder is, his its files must stay; root may have others read and written. */
+static int become_keeper(struct daemon *daemon)
+{
+	int r = privileges_become_owner(daemon->config.state, daemon->why, sizeof(daemon->why));
+
+	if (!r)
+		r = privileges_limit(0, PRIVILEGES_REMOVE, daemon->why, sizeof(daemon->why));
+	return r ? r : guard_process(daemon);
+}
+
 static int back_up(struct daemon *daemon)
 {
 	const struct config *config = &daemon->config;
-	int r = guard_process(daemon);
+	int r = become_keeper(daemon);
 
 	if (!r)
 		r = backup_make(config->state, config->backup, daemon->why, sizeof(daemon->why));
@@ -455,7 +465,7 @@ static int back_up(struct daemon *daemon)
 static int restore(struct daemon *daemon)
 {
 	const struct config *config = &daemon->config;
-	int r = guard_process(daemon);
+	int r = become_keeper(daemon);
 
 	if (!r)
 		r = restore_run(config->state, config->backup, daemon->why, sizeof(daemon->why));
