@@ -242,13 +242,50 @@ struct injecting {
 	__u32 number;  /* bytes; INJECTED_WAIT to INJECT_END: what `eaten` is now */
 };
 
-/* Index into `counters`, a per-CPU array of __u64. SLUICE_COUNTERS lists name and help of each. */
+/* Value of `marks`: what the gate knows of a socket. One from before the gate has none. */
+struct socket_mark {
+	__u64 cookie; /* key of the record, where enrolled */
+	__u32 state;  /* enum mark */
+	__u32 reserved;
+};
+
+enum mark {
+	MARK_ENROLLED = 1,
+	MARK_NOT_OURS, /* an outgoing connection, whatever its local port */
+	MARK_UNGATED,  /* not enrolled, and never will be */
+};
+
+/* Value of `enrolment`, a single element: how it goes. */
+struct enrolment {
+	__u64 open;	 /* connections that are enrolled */
+	__u64 failed_ns; /* when one could not be, last; bpf_ktime_get_ns(), 0: never */
+};
+
+/*
+ * Index into `counters`, a per-CPU array of __u64. SLUICE_COUNTERS lists name and help of each.
+ * The daemon writes UNGATED_RESET, the programs all others.
+ */
 #define SLUICE_COUNTERS(X)                                                                         \
 	X(CONNECTIONS_OPENED, "connections_opened", "connections enrolled")                        \
 	X(CONNECTIONS_CLOSED, "connections_closed", "enrolled connections that ended")             \
-	X(ENROL_FAILED, "enrol_failed", "connections that could not be enrolled")                  \
+	X(UNGATED_BEFORE, "ungated_before", "connections from before the gate that bytes came on") \
+	X(UNGATED_ROOM, "ungated_room", "connections not enrolled: the tables were full")          \
+	X(UNGATED_AGENT, "ungated_agent",                                                          \
+	  "connections not enrolled: another program is on their sockets")                         \
+	X(UNGATED_PROTOCOL, "ungated_protocol",                                                    \
+	  "connections not enrolled: they have a protocol like kernel TLS")                        \
+	X(UNGATED_MEMORY, "ungated_memory",                                                        \
+	  "connections not enrolled: the kernel was out of memory")                                \
+	X(UNGATED_RESET, "ungated_reset", "connections that were reset, of all these")             \
 	X(GUARD_DROPPED, "guard_dropped", "packets to connections that are not enrolled")          \
-	X(GUARD_REFUSED, "guard_refused", "handshakes turned away: no room, MPTCP or Fast Open")   \
+	X(TURNED_AWAY_ROOM, "turned_away_room", "handshakes turned away: the tables are full")     \
+	X(TURNED_AWAY_LEAVING, "turned_away_leaving",                                              \
+	  "handshakes turned away: the port is about to leave the gate")                           \
+	X(TURNED_AWAY_MPTCP, "turned_away_mptcp", "handshakes turned away: MPTCP")                 \
+	X(TURNED_AWAY_FAST_OPEN, "turned_away_fast_open",                                          \
+	  "handshakes turned away: data in the first packet (Fast Open)")                          \
+	X(TURNED_AWAY_DATA, "turned_away_data",                                                    \
+	  "handshakes turned away: data that might go unjudged")                                   \
 	X(KEPT_BACK, "kept_back", "packets that clients were left to send again, a moment later")  \
 	X(ADMITTED, "admitted", "requests passed to the application")                              \
 	X(REFUSED_NO_KEY, "refused_no_key", "401: no key was sent")                                \
@@ -260,6 +297,8 @@ struct injecting {
 	X(REFUSED_HEAD_TOO_LARGE, "refused_head_too_large", "431: the head is over its limit")     \
 	X(REFUSED_VERSION, "refused_version", "505: not HTTP/1.0 or HTTP/1.1")                     \
 	X(DISCARDED, "discarded", "buffers that could not be judged or answered")                  \
+	X(READ_UNJUDGED, "read_unjudged",                                                          \
+	  "connections ended: the application read by splice() or the like")                       \
 	X(HANDED_UP, "handed_up", "buffers that took the slow path")                               \
 	X(ADMITTED_SLOW, "admitted_slow", "requests admitted on the slow path, of all admitted")   \
 	X(ANSWERS_PLAIN, "answers_plain",                                                          \

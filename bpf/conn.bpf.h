@@ -92,16 +92,4 @@ struct conn {
 	struct response response;
 };
 
-/* Value of `marks`. */
-struct socket_mark {
-	__u64 cookie; /* key of the record, where enrolled */
-	__u32 state;  /* enum mark */
-	__u32 reserved;
-};
-
-enum mark {
-	MARK_ENROLLED = 1,
-	MARK_NOT_OURS, /* an outgoing connection, whatever its local port */
-};
-
 #endif

@@ -64,7 +64,10 @@ static long cut_some(__u32 index, struct cutting *cutting)
 /*
  * A client that sends again may join what came before with what is new, in one segment. TCP queues
  * that as it is, and skips what was read when the application reads; a verdict program gets all of it,
- * and would have a request executed twice. Cut off what came before. Returns false where that fails.
+ * and would have a request executed twice. Cut off what came before.
+ *
+ * Returns false where that fails; or where bytes are missing before the buffer: the application has
+ * read them without a verdict, and what follows would be judged as what it is not.
  *
  * ret_next	sequence number behind the buffer, or where more was judged already, behind that
  */
@@ -80,8 +83,10 @@ static __noinline bool cut_repeated(struct __sk_buff *skb, const struct conn *co
 	repeated = conn->next_seq - seq;
 	if ((__s32)(seq + length - conn->next_seq) > 0)
 		*ret_next = seq + length;
+	if (repeated < 0)
+		count(COUNTER_READ_UNJUDGED);
 	if (repeated <= 0)
-		return true;
+		return !repeated;
 	cutting.left = (__u32)repeated < length ? repeated : length;
 	bpf_loop(cutting.left / CUT_MAX + 1, cut_some, &cutting, 0);
 	return !cutting.left;

@@ -7,6 +7,7 @@
  * could not be enrolled afterwards.
  */
 #include <linux/bpf.h>
+#include <linux/errno.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -49,56 +50,90 @@ const volatile __u32 max_connections = 1;
 /* Bytes in the ring buffer, likewise. */
 #define HANDOFF_CROWDED (1024 * 1024)
 
+/* How long no data is taken with a handshake, once a connection could not be enrolled. */
+#define DISTRUST_NS (600ULL * 1000000000)
+
 /* What a record is when its connection is made: zero. */
 static const struct conn fresh_conn;
 
-static __always_inline __u64 *open_count(void)
+static __always_inline struct enrolment *how_it_goes(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&open_conns, &zero);
+	return bpf_map_lookup_elem(&enrolment, &zero);
 }
 
 static __always_inline void count_open(__s64 change)
 {
-	__u64 *open = open_count();
+	struct enrolment *goes = how_it_goes();
 
-	if (open)
-		__sync_fetch_and_add(open, change);
+	if (goes)
+		__sync_fetch_and_add(&goes->open, change);
 }
 
 /* --- enrolment ------------------------------------------------------------------------------- */
 
-static __always_inline void enrol(struct bpf_sock_ops *ops, const struct gate *gate)
+/* What the sockhash says no with: sock_map_link() and sk_psock_init() in the kernel. */
+static __always_inline enum counter reason(long error)
+{
+	switch (error) {
+	case -E2BIG:
+		return COUNTER_UNGATED_ROOM;
+	case -EBUSY:
+		return COUNTER_UNGATED_AGENT;
+	case -EINVAL:
+	case -EOPNOTSUPP:
+		return COUNTER_UNGATED_PROTOCOL;
+	default:
+		return COUNTER_UNGATED_MEMORY;
+	}
+}
+
+/* The guard keeps every byte from it that comes from now on, and the daemon resets it. */
+static __noinline void leave_ungated(struct bpf_sock_ops *ops, long error)
+{
+	struct socket_mark mark = { .state = MARK_UNGATED };
+	struct enrolment *goes = how_it_goes();
+	struct bpf_sock *sk = ops->sk;
+
+	if (sk)
+		bpf_sk_storage_get(&marks, sk, &mark, BPF_SK_STORAGE_GET_F_CREATE);
+	if (goes)
+		core_store(goes->failed_ns, bpf_ktime_get_ns());
+	count(reason(error));
+}
+
+/* Returns 0 or a negative errno. */
+static __always_inline long enrol(struct bpf_sock_ops *ops, const struct gate *gate)
 {
 	__u64 cookie = bpf_get_socket_cookie(ops);
 	struct socket_mark mark = { .cookie = cookie, .state = MARK_ENROLLED };
 	struct bpf_sock *sk = ops->sk;
 	struct conn *conn;
+	long error;
 
-	if (!sk || bpf_map_update_elem(&conns, &cookie, &fresh_conn, BPF_NOEXIST))
-		goto out_failed;
+	error = bpf_map_update_elem(&conns, &cookie, &fresh_conn, BPF_NOEXIST);
+	if (error)
+		return error;
 	conn = bpf_map_lookup_elem(&conns, &cookie);
-	if (!conn)
-		goto out_failed;
+	if (!conn || !sk)
+		return -ENOMEM;
 	conn->gate = *gate;
 	conn->next_seq = ops->rcv_nxt;
+	error = bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG |
+						       BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
+	if (!error)
+		error = bpf_sock_hash_update(ops, &socks, &cookie, BPF_NOEXIST);
 	/* The mark is what the guard looks for, so it comes last. */
-	if (bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG |
-						   BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG) ||
-	    bpf_sock_hash_update(ops, &socks, &cookie, BPF_NOEXIST))
-		goto out_remove;
-	if (!bpf_sk_storage_get(&marks, sk, &mark, BPF_SK_STORAGE_GET_F_CREATE))
-		goto out_remove;
+	if (!error && !bpf_sk_storage_get(&marks, sk, &mark, BPF_SK_STORAGE_GET_F_CREATE))
+		error = -ENOMEM;
+	if (error) {
+		bpf_map_delete_elem(&conns, &cookie);
+		return error;
+	}
 	count_open(1);
 	count(COUNTER_CONNECTIONS_OPENED);
-	return;
-
-out_remove:
-	bpf_map_delete_elem(&conns, &cookie);
-out_failed:
-	/* Unmarked: the guard keeps every byte from it. */
-	count(COUNTER_ENROL_FAILED);
+	return 0;
 }
 
 static __always_inline void forget(struct bpf_sock_ops *ops)
@@ -161,6 +196,7 @@ int sluice_enrol(struct bpf_sock_ops *ops)
 	struct bpf_sock *sk = ops->sk;
 	const struct gate *gate;
 	struct tcp_sock *tcp;
+	long error;
 
 	if (ops->op == BPF_SOCK_OPS_STATE_CB) {
 		if (ops->args[1] == BPF_TCP_CLOSE)
@@ -180,10 +216,13 @@ int sluice_enrol(struct bpf_sock_ops *ops)
 	gate = bpf_map_lookup_elem(&gates, &key);
 	if (!gate || !sk)
 		return 1;
-	if (ops->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
-		enrol(ops, gate);
-	else
+	if (ops->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) {
 		bpf_sk_storage_get(&marks, sk, &not_ours, BPF_SK_STORAGE_GET_F_CREATE);
+		return 1;
+	}
+	error = enrol(ops, gate);
+	if (error)
+		leave_ungated(ops, error);
 	return 1;
 }
 
@@ -268,6 +307,23 @@ static __noinline bool has_mptcp(struct __sk_buff *skb, const struct packet *pac
 	return false;
 }
 
+static __always_inline int turn_away(enum counter why)
+{
+	count(why);
+	return GUARD_DROP;
+}
+
+/*
+ * Whether a connection could not be enrolled lately: the next may not be, either. What another agent
+ * or a protocol on the socket, or memory that is short, will do to it cannot be foreseen.
+ */
+static __always_inline bool is_distrusted(const struct enrolment *goes)
+{
+	__u64 failed_ns = core_load(goes->failed_ns);
+
+	return failed_ns && bpf_ktime_get_ns() - failed_ns < DISTRUST_NS;
+}
+
 /*
  * A packet for a listening socket: data in it reaches the new connection without passing here
  * again. So what could not be enrolled is turned away now; the client tries again, without MPTCP.
@@ -277,21 +333,22 @@ static __always_inline int guard_handshake(struct __sk_buff *skb, struct tcp_soc
 {
 	struct packet packet = read_packet(skb);
 	bool mptcp = bpf_core_field_exists(listener->is_mptcp) && listener->is_mptcp;
-	__u64 *open = open_count();
+	const struct enrolment *goes = how_it_goes();
 
-	if (!open || *open >= max_connections || gate->draining)
-		goto out_refuse;
+	if (!goes || goes->open >= max_connections)
+		return turn_away(COUNTER_TURNED_AWAY_ROOM);
+	if (gate->draining)
+		return turn_away(COUNTER_TURNED_AWAY_LEAVING);
 	/* Data in a SYN (TCP Fast Open) is in the receive queue before any verdict. */
 	if (packet.syn && packet.payload)
-		goto out_refuse;
+		return turn_away(COUNTER_TURNED_AWAY_FAST_OPEN);
 	/* The sockhash takes no part of a multipath connection. */
 	if (mptcp && has_mptcp(skb, &packet))
-		goto out_refuse;
+		return turn_away(COUNTER_TURNED_AWAY_MPTCP);
+	/* Where the socket cannot be enrolled, the application would read this. */
+	if (packet.payload && is_distrusted(goes))
+		return turn_away(COUNTER_TURNED_AWAY_DATA);
 	return GUARD_PASS;
-
-out_refuse:
-	count(COUNTER_GUARD_REFUSED);
-	return GUARD_DROP;
 }
 
 /* Whether there are bytes that no verdict was asked for: the application has not accepted yet. */
@@ -454,6 +511,7 @@ static __always_inline int guard_enrolled(struct __sk_buff *skb, const struct bp
 SEC("cgroup_skb/ingress")
 int sluice_guard(struct __sk_buff *skb)
 {
+	struct socket_mark ungated = { .state = MARK_UNGATED };
 	struct bpf_sock *sk = skb->sk;
 	struct gate_key key = {};
 	const struct gate *gate;
@@ -475,10 +533,12 @@ int sluice_guard(struct __sk_buff *skb)
 		return gate ? guard_handshake(skb, tcp, gate) : GUARD_PASS;
 	/* One that is enrolled is gated for as long as it lives, whatever becomes of its port. */
 	mark = bpf_sk_storage_get(&marks, sk, 0, 0);
-	if (mark)
+	if (mark && mark->state != MARK_UNGATED)
 		return guard_enrolled(skb, sk, tcp, mark, gate && gate->draining);
 	if (!gate || !read_packet(skb).payload)
 		return GUARD_PASS;
+	if (!mark && bpf_sk_storage_get(&marks, sk, &ungated, BPF_SK_STORAGE_GET_F_CREATE))
+		count(COUNTER_UNGATED_BEFORE);
 	count(COUNTER_GUARD_DROPPED);
 	return GUARD_DROP;
 }

@@ -60,13 +60,13 @@ struct {
 	__type(value, struct conn);
 } conns SEC(".maps") __weak;
 
-/* How many of them there are. */
+/* How many of them there are, and whether enrolment works. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
-} open_conns SEC(".maps") __weak;
+	__type(value, struct enrolment);
+} enrolment SEC(".maps") __weak;
 
 /* Enrolled sockets by cookie. */
 struct {

@@ -347,6 +347,7 @@ void kernel_close(struct kernel *kernel)
 		munmap(kernel->usage, (size_t)kernel->slots * sizeof(struct key_usage));
 	bpf_link__destroy(kernel->enrol);
 	bpf_link__destroy(kernel->guard);
+	bpf_link__destroy(kernel->options);
 	sluice_bpf__destroy(kernel->programs);
 	if (kernel->cgroup_fd >= 0)
 		close(kernel->cgroup_fd);
@@ -387,8 +388,10 @@ int kernel_enforce(struct kernel *kernel, char *why, size_t why_size)
 	struct sluice_bpf *p = kernel->programs;
 	int r;
 
-	/* Enrolment first: the guard would drop what comes in between. */
-	r = enforce_one(kernel, p->progs.sluice_enrol, "link_enrol", &kernel->enrol);
+	r = enforce_one(kernel, p->progs.sluice_options, "link_options", &kernel->options);
+	/* Enrolment before the guard, which would drop what comes in between. */
+	if (!r)
+		r = enforce_one(kernel, p->progs.sluice_enrol, "link_enrol", &kernel->enrol);
 	if (!r)
 		r = enforce_one(kernel, p->progs.sluice_guard, "link_guard", &kernel->guard);
 	if (r)

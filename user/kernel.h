@@ -141,6 +141,15 @@ struct key_usage *kernel_usage(struct kernel *kernel, uint32_t slot);
 int kernel_read_open(struct kernel *kernel, uint64_t *ret_open);
 uint32_t kernel_max_connections(const struct kernel *kernel);
 
+/*
+ * Reset the connections to a port of this process' network namespace that the programs have marked
+ * as not gated: nothing gets through to them, whatever comes. They are counted.
+ *
+ * Returns how many there were, or a negative errno: -EOPNOTSUPP where the kernel was built without
+ * CONFIG_INET_DIAG_DESTROY.
+ */
+int kernel_reset_ungated(struct kernel *kernel, uint16_t port);
+
 /* Sum of all processors' counters, in the order of enum counter. */
 int kernel_read_counters(struct kernel *kernel, uint64_t ret_counters[COUNTER_COUNT]);
 

@@ -17,6 +17,7 @@ struct kernel {
 	int cgroup_fd;
 	struct bpf_link *enrol;
 	struct bpf_link *guard;
+	struct bpf_link *options;
 	struct settings *settings;
 	struct key_usage *usage;
 	uint32_t slots;

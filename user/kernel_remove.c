@@ -16,7 +16,7 @@
 #include "relay.h"
 #include "sockets.h"
 
-static const char *const links[] = { "link_enrol", "link_guard" };
+static const char *const links[] = { "link_enrol", "link_guard", "link_options" };
 
 static int unlink_pin(int folder, const char *name)
 {

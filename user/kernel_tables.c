@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernel_handle.h"
+#include "sockets.h"
 
 static int put(struct bpf_map *map, const void *key, const void *value)
 {
@@ -23,7 +24,7 @@ bool kernel_taken_over(const struct kernel *kernel)
 
 bool kernel_enforcing(const struct kernel *kernel)
 {
-	return kernel->enrol && kernel->guard;
+	return kernel->enrol && kernel->guard && kernel->options;
 }
 
 const char *kernel_cgroup(const struct kernel *kernel)
@@ -182,10 +183,41 @@ int kernel_each_key(struct kernel *kernel,
 
 int kernel_read_open(struct kernel *kernel, uint64_t *ret_open)
 {
+	struct enrolment enrolment;
 	__u32 zero = 0;
-	int fd = bpf_map__fd(kernel->programs->maps.open_conns);
+	int fd = bpf_map__fd(kernel->programs->maps.enrolment);
 
-	return bpf_map_lookup_elem(fd, &zero, ret_open) ? -errno : 0;
+	if (bpf_map_lookup_elem(fd, &zero, &enrolment))
+		return -errno;
+	*ret_open = enrolment.open;
+	return 0;
+}
+
+/* Add to a counter that no program writes. */
+static int add_to_counter(struct kernel *kernel, enum counter counter, uint64_t count)
+{
+	int fd = bpf_map__fd(kernel->programs->maps.counters);
+	__u64 *values = calloc(kernel->processors, sizeof(*values));
+	__u32 index = counter;
+	int r = 0;
+
+	if (!values)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(fd, &index, values))
+		r = -errno;
+	values[0] += count;
+	if (!r && bpf_map_update_elem(fd, &index, values, BPF_EXIST))
+		r = -errno;
+	free(values);
+	return r;
+}
+
+int kernel_reset_ungated(struct kernel *kernel, uint16_t port)
+{
+	int count = sockets_reset_ungated(port, bpf_map__fd(kernel->programs->maps.marks));
+	int r = count > 0 ? add_to_counter(kernel, COUNTER_UNGATED_RESET, count) : 0;
+
+	return r ? r : count;
 }
 
 int kernel_read_counters(struct kernel *kernel, uint64_t ret_counters[COUNTER_COUNT])

@@ -27,6 +27,7 @@
 #include "secret.h"
 #include "standing.h"
 #include "state_folder.h"
+#include "ungated.h"
 #include "util.h"
 
 #define EXIT_USAGE 2
@@ -51,6 +52,7 @@ struct daemon {
 	struct relay_keep relay;
 	struct claims claims;
 	struct changes changes;
+	struct ungated ungated;
 	int upkeep_result; /* of the last round */
 	bool take_down;	   /* the gate goes with the daemon */
 	int clock_result;
@@ -301,6 +303,7 @@ static void on_tick(void *data)
 
 	follow_clock(daemon);
 	relay_keep_tick(&daemon->relay, daemon->config.pin);
+	ungated_tick(&daemon->ungated, daemon->kernel, &daemon->config);
 	if (r && r != daemon->upkeep_result)
 		log_error("The store cannot be kept up to date: %s. Keys stay in force as they "
 			  "are, and it is tried again each second.",

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,7 +14,10 @@
 
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+
+#include "../bpf/abi.h"
 
 #define REPLY_BUFFER 16384
 /* Walks through the connections. New ones may come in all the time. */
@@ -24,36 +28,65 @@
 	(1U << TCP_ESTABLISHED | 1U << TCP_SYN_RECV | 1U << TCP_FIN_WAIT1 | 1U << TCP_FIN_WAIT2 |  \
 	 1U << TCP_CLOSE_WAIT | 1U << TCP_LAST_ACK | 1U << TCP_CLOSING)
 
+/* Which connections are wanted: those of a port, or, where that is 0, those that are listed. */
+struct wanted {
+	uint16_t port;
+	const uint64_t *cookies; /* ascending */
+	size_t count;
+	bool ungated_only;
+	int marks; /* the map, where ungated_only */
+};
+
 struct request {
 	struct nlmsghdr header;
 	struct inet_diag_req_v2 diag;
+	/* For each connection's mark: a nest of one number. */
+	struct rtattr storages;
+	struct rtattr map;
+	__u32 marks;
 };
 
-static int ask(int fd, __u16 type, __u16 flags, const struct inet_diag_req_v2 *diag)
+static int send_request(int fd, struct request *request, size_t length)
+{
+	request->header.nlmsg_len = length;
+	return send(fd, request, length, 0) < 0 ? -errno : 0;
+}
+
+/* Ask for all connections of a family, with their marks where they are wanted. */
+static int ask_for_all(int fd, int family, const struct wanted *wanted)
 {
 	struct request request = {
-		.header = { .nlmsg_len = sizeof(request),
-			    .nlmsg_type = type,
-			    .nlmsg_flags = NLM_F_REQUEST | flags },
-		.diag = *diag,
+		.header = { .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.diag = { .sdiag_family = family,
+			  .sdiag_protocol = IPPROTO_TCP,
+			  .idiag_states = STATES_OPEN },
+		.storages = { .rta_type = INET_DIAG_REQ_SK_BPF_STORAGES,
+			      .rta_len = RTA_LENGTH(RTA_LENGTH(sizeof(__u32))) },
+		.map = { .rta_type = SK_DIAG_BPF_STORAGE_REQ_MAP_FD,
+			 .rta_len = RTA_LENGTH(sizeof(__u32)) },
+		.marks = wanted->marks,
 	};
 
-	return send(fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
+	return send_request(fd, &request,
+			    wanted->ungated_only ? sizeof(request)
+						 : offsetof(struct request, storages));
 }
 
 /* Reset one connection. One that has ended meanwhile is no error, and is not counted. */
 static int reset_one(int fd, const struct inet_diag_msg *found)
 {
-	struct inet_diag_req_v2 diag = {
-		.sdiag_family = found->idiag_family,
-		.sdiag_protocol = IPPROTO_TCP,
-		.idiag_states = ~0U,
-		.id = found->id,
+	struct request request = {
+		.header = { .nlmsg_type = SOCK_DESTROY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		.diag = { .sdiag_family = found->idiag_family,
+			  .sdiag_protocol = IPPROTO_TCP,
+			  .idiag_states = ~0U,
+			  .id = found->id },
 	};
 	char buffer[REPLY_BUFFER] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct nlmsghdr *header = (struct nlmsghdr *)buffer;
 	ssize_t length;
-	int r = ask(fd, SOCK_DESTROY, NLM_F_ACK, &diag);
+	int r = send_request(fd, &request, offsetof(struct request, storages));
 
 	if (r)
 		return r;
@@ -67,13 +100,6 @@ static int reset_one(int fd, const struct inet_diag_msg *found)
 		return 0;
 	return r ? r : 1;
 }
-
-/* Which connections are meant: those of a port, or, where that is 0, those that are listed. */
-struct wanted {
-	uint16_t port;
-	const uint64_t *cookies; /* ascending */
-	size_t count;
-};
 
 static int compare_cookies(const void *a, const void *b)
 {
@@ -114,6 +140,37 @@ static int note(struct found *found, const struct inet_diag_msg *connection)
 	return 0;
 }
 
+/* Go to the attribute of that type in *at, *left bytes. Returns false where there is none. */
+static bool enter(struct rtattr **at, int *left, int type)
+{
+	struct rtattr *attribute = *at;
+
+	for (int rest = *left; RTA_OK(attribute, rest); attribute = RTA_NEXT(attribute, rest)) {
+		if ((attribute->rta_type & NLA_TYPE_MASK) != type)
+			continue;
+		*left = RTA_PAYLOAD(attribute);
+		*at = RTA_DATA(attribute);
+		return true;
+	}
+	return false;
+}
+
+/* Whether a connection's mark, in its message of the walk, says that it is not gated. */
+static bool is_ungated(const struct nlmsghdr *header)
+{
+	const size_t fixed = NLMSG_SPACE(sizeof(struct inet_diag_msg));
+	struct rtattr *at = (struct rtattr *)((char *)header + fixed);
+	int left = header->nlmsg_len - fixed;
+	struct socket_mark mark;
+
+	if (!enter(&at, &left, INET_DIAG_SK_BPF_STORAGES) ||
+	    !enter(&at, &left, SK_DIAG_BPF_STORAGE) ||
+	    !enter(&at, &left, SK_DIAG_BPF_STORAGE_MAP_VALUE) || left < (int)sizeof(mark))
+		return false;
+	memcpy(&mark, at, sizeof(mark));
+	return mark.state == MARK_UNGATED;
+}
+
 /* Note those that are wanted in one message of the walk. Returns 1 at its end. */
 static int read_message(const struct nlmsghdr *header, const struct wanted *wanted,
 			struct found *found)
@@ -126,19 +183,16 @@ static int read_message(const struct nlmsghdr *header, const struct wanted *want
 		return 1;
 	if (header->nlmsg_type == NLMSG_ERROR)
 		return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
-	return is_wanted(wanted, &connection->id) ? note(found, connection) : 0;
+	if (!is_wanted(wanted, &connection->id) || (wanted->ungated_only && !is_ungated(header)))
+		return 0;
+	return note(found, connection);
 }
 
 /* Walk one family's connections and add those that are wanted to found. */
 static int walk(int fd, int family, const struct wanted *wanted, struct found *found)
 {
-	struct inet_diag_req_v2 diag = {
-		.sdiag_family = family,
-		.sdiag_protocol = IPPROTO_TCP,
-		.idiag_states = STATES_OPEN,
-	};
 	char buffer[REPLY_BUFFER] __attribute__((aligned(NLMSG_ALIGNTO)));
-	int r = ask(fd, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &diag);
+	int r = ask_for_all(fd, family, wanted);
 
 	while (!r) {
 		ssize_t left = recv(fd, buffer, sizeof(buffer), 0);
@@ -153,7 +207,7 @@ static int walk(int fd, int family, const struct wanted *wanted, struct found *f
 }
 
 /*
- * Walk through the connections, then reset what was found: a walk during which some go
+ * Walk through the connections that are wanted, then reset what was found: a walk during which some go
  * passes over others. ret_more says whether there was something to do.
  *
  * Returns how many were reset, or a negative errno.
@@ -200,4 +254,9 @@ int sockets_reset(uint16_t port)
 int sockets_reset_some(const uint64_t *cookies, size_t count)
 {
 	return reset_all(&(struct wanted){ .cookies = cookies, .count = count });
+}
+
+int sockets_reset_ungated(uint16_t port, int marks)
+{
+	return reset_all(&(struct wanted){ .port = port, .ungated_only = true, .marks = marks });
 }

@@ -2,9 +2,10 @@
 /*
  * A classical server: one thread for each connection, blocking reads, any error ends it.
  *
- *	app_threaded PORT FOLDER [--poll]
+ *	app_threaded PORT FOLDER [--poll | --listener FD]
  *
  * --poll waits in poll(2) with an idle timeout before each read, as servers with idle timeouts do.
+ * --listener takes a socket that was handed down, as socket activation does, for the port.
  * FOLDER gets access.log (a line for each request), received.log (every byte received), error.log
  * (a line for each read or write that failed) and upload/ (bodies of PUT).
  */
@@ -284,14 +285,17 @@ int main(int argc, char **argv)
 	pthread_t thread;
 
 	if (argc < 3 || chdir(argv[2])) {
-		fprintf(stderr, "usage: app_threaded PORT FOLDER [--poll]\n");
+		fprintf(stderr, "usage: app_threaded PORT FOLDER [--poll | --listener FD]\n");
 		return EXIT_FAILURE;
 	}
 	with_poll = argc > 3 && !strcmp(argv[3], "--poll");
 	access_log = open_log("access.log");
 	received_log = open_log("received.log");
 	error_log = open_log("error.log");
-	listener = listen_on(atoi(argv[1]));
+	if (argc > 4 && !strcmp(argv[3], "--listener"))
+		listener = atoi(argv[4]);
+	else
+		listener = listen_on(atoi(argv[1]));
 	pthread_attr_init(&detached);
 	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
 	while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {

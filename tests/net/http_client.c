@@ -23,18 +23,24 @@ unsigned int client_patience_ms = CLIENT_PATIENCE_MS;
 static struct client clients[OPEN_CLIENTS];
 static size_t client_count;
 
-static int connect_to(struct client *client, const struct sockaddr *address, socklen_t length)
+static void set_patience(int fd)
 {
 	struct timeval patience = { .tv_sec = client_patience_ms / 1000,
 				    .tv_usec = client_patience_ms % 1000 * 1000 };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+}
+
+static int connect_to(struct client *client, const struct sockaddr *address, socklen_t length)
+{
 	int yes = 1, error;
 
 	*client =
 		(struct client){ .fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0) };
 	if (client->fd < 0)
 		return -errno;
-	setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	set_patience(client->fd);
 	if (address->sa_family == AF_INET)
 		setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	if (!connect(client->fd, address, length))
@@ -89,6 +95,18 @@ struct client *client_open(uint16_t port)
 	error = client_connect(client, port);
 	if (error)
 		fail_msg("connecting to port %u: %s", port, strerror(-error));
+	client_count++;
+	return client;
+}
+
+struct client *client_adopt(int fd)
+{
+	struct client *client = &clients[client_count];
+
+	assert_true(fd >= 0);
+	assert_true(client_count < OPEN_CLIENTS);
+	*client = (struct client){ .fd = fd };
+	set_patience(fd);
 	client_count++;
 	return client;
 }

@@ -48,6 +48,9 @@ void client_abort(struct client *client);
 struct client *client_open(uint16_t port);
 void close_all_clients(void);
 
+/* A socket as a client, which the harness closes after the test. */
+struct client *client_adopt(int fd);
+
 /* Send bytes, all of them. 0 or a negative errno. */
 int client_send(struct client *client, const void *data, size_t size);
 

@@ -50,6 +50,11 @@ uint16_t stand_in_listen(void)
 	return application->port;
 }
 
+void stand_in_free(void)
+{
+	free_place();
+}
+
 const struct application *stand_in_run(const char *interpreter, const char *program)
 {
 	struct application *application = free_place();

@@ -16,6 +16,9 @@
 /* Stop the threaded application and listen on its port. Returns the port. */
 uint16_t stand_in_listen(void);
 
+/* Stop the threaded application, for another to listen on its port. */
+void stand_in_free(void);
+
 /*
  * Run "interpreter program PORT FOLDER" in the application's place; program is a path in the source
  * tree. Returns the application's row, which it fills.
