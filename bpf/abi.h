@@ -262,6 +262,20 @@ struct enrolment {
 };
 
 /*
+ * Key of `guesses`: an address in network byte order, an IPv4 one IPv4-mapped (RFC 4291 2.5.5.2), an
+ * IPv6 one without its lower half.
+ */
+struct guess_source {
+	__u32 words[4];
+};
+
+/* Value of `guesses`: requests from there that were refused for their key, REFUSED_INVALID_KEY. */
+struct guesses {
+	__u64 count;
+	__u64 last_ms; /* since the epoch */
+};
+
+/*
  * Index into `counters`, a per-CPU array of __u64. SLUICE_COUNTERS lists name and help of each.
  * The daemon writes UNGATED_RESET, the programs all others.
  */

@@ -17,8 +17,6 @@
 #include "handoff.bpf.h"
 #include "judge.bpf.h"
 
-#define AF_INET 2 /* linux/socket.h does not have it */
-
 /* A buffer up to here is copied into one piece to be sent back out; a larger one costs a hint. */
 #define TURN_ROUND_MAX 16384
 

@@ -8,6 +8,7 @@
 
 #include "decide.h"
 #include "follow.bpf.h"
+#include "guesses.bpf.h"
 #include "handoff.bpf.h"
 #include "identity.bpf.h"
 #include "maps.bpf.h"
@@ -99,6 +100,8 @@ static __always_inline void owe(struct judgement *judged, enum reply_connection 
 	count(COUNTER_REFUSED_NO_KEY + (decision->reply - REPLY_NO_KEY));
 	if (decision->reply == REPLY_RATE_LIMITED)
 		count_limited(judged);
+	if (decision->reply == REPLY_INVALID_KEY)
+		count_guess(judged->tcp);
 }
 
 /*

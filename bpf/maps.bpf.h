@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Every map of the gate. All are pinned by their name below the pin folder and outlive the daemon.
- * The sizes of keys, usage, conns and socks are settings, written by the daemon before it loads.
+ * The sizes of keys, usage, conns, socks and guesses are settings, written by the daemon before it loads.
  *
  * Definitions are weak, because each program file includes them and the linker keeps one.
  */
@@ -125,6 +125,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct reply_template);
 } replies SEC(".maps") __weak;
+
+/* Who sends keys that are none. The one who did so least lately gives way to another. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct guess_source);
+	__type(value, struct guesses);
+} guesses SEC(".maps") __weak;
 
 /* Everything counted, by enum counter. */
 struct {

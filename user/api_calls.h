@@ -27,6 +27,18 @@ api_handler api_status, api_metrics;
 /* The gates of this network namespace as JSON, by port. */
 int api_read_gates(struct kernel *kernel, json_t **ret_gates, struct failure *ret_failure);
 
+/* Who guesses keys: the sources with most guesses, those first. */
+#define API_GUESSES_TOP 10
+struct api_guesses {
+	struct guess_source sources[API_GUESSES_TOP];
+	struct guesses made[API_GUESSES_TOP];
+	size_t count; /* of these */
+	size_t all;   /* sources that there are */
+};
+
+/* As a member of /v1/status; max is how many sources are told apart. NULL: memory ran out. */
+json_t *api_guesses_to_json(const struct api_guesses *guesses, uint32_t max);
+
 /* Answer with JSON, whose reference is taken; NULL stands for memory that ran out. */
 int api_respond_json(struct api_response *ret_response, int status, json_t *json,
 		     struct failure *ret_failure);

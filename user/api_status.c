@@ -13,12 +13,14 @@ struct reading {
 	struct store_counts keys;
 	uint64_t counters[COUNTER_COUNT];
 	uint64_t open_connections;
+	struct api_guesses guesses;
 	uint64_t uptime_seconds;
 };
 
 static int read_all(const struct service *service, struct reading *ret_reading,
 		    struct failure *ret_failure)
 {
+	struct api_guesses *guesses = &ret_reading->guesses;
 	uint64_t now = now_ms();
 	int r = registry_count(service->registry, &ret_reading->keys, ret_failure);
 
@@ -27,6 +29,9 @@ static int read_all(const struct service *service, struct reading *ret_reading,
 	r = kernel_read_counters(service->kernel, ret_reading->counters);
 	if (!r)
 		r = kernel_read_open(service->kernel, &ret_reading->open_connections);
+	if (!r)
+		r = kernel_read_guesses(service->kernel, API_GUESSES_TOP, guesses->sources,
+					guesses->made, &guesses->count, &guesses->all);
 	if (r)
 		return failure_set(ret_failure, FAILURE_UNAVAILABLE,
 				   "The kernel side cannot be read: %s.", strerror(-r));
@@ -75,7 +80,8 @@ int api_status(const struct api_call *call, struct api_response *ret_response,
 	rfc3339_format(service->started_ms, started);
 	return api_respond_json(
 		ret_response, 200,
-		json_pack("{s:s, s:s, s:I, s:b, s:b, s:s, s:s, s:s, s:o, s:o, s:{s:I, s:I}, s:o}",
+		json_pack("{s:s, s:s, s:I, s:b, s:b, s:s, s:s, s:s, s:o, s:o, s:{s:I, s:I}, s:o, "
+			  "s:o}",
 			  "version", SLUICE_VERSION, "startedAt", started, "uptimeSeconds",
 			  (json_int_t)reading.uptime_seconds, "enforcing",
 			  kernel_enforcing(service->kernel), "takenOver",
@@ -84,8 +90,10 @@ int api_status(const struct api_call *call, struct api_response *ret_response,
 			  "stateFolder", service->config->state, "gates", gates, "keys",
 			  keys_to_json(service, &reading.keys), "connections", "open",
 			  (json_int_t)reading.open_connections, "max",
-			  (json_int_t)kernel_max_connections(service->kernel), "counts",
-			  counters_to_json(reading.counters)),
+			  (json_int_t)kernel_max_connections(service->kernel), "guesses",
+			  api_guesses_to_json(&reading.guesses,
+					      kernel_guess_sources(service->kernel)),
+			  "counts", counters_to_json(reading.counters)),
 		ret_failure);
 }
 
@@ -161,6 +169,12 @@ int api_metrics(const struct api_call *call, struct api_response *ret_response,
 		     reading.open_connections);
 	print_metric(out, "connections_max", "gauge", "Connections that can be gated at once",
 		     kernel_max_connections(service->kernel));
+	print_metric(
+		out, "guess_sources", "gauge",
+		"Addresses that keys were guessed from; verdict=\"invalid_key\" tells how many",
+		reading.guesses.all);
+	print_metric(out, "guess_sources_max", "gauge", "Addresses that are told apart",
+		     kernel_guess_sources(service->kernel));
 	print_keys(out, &reading.keys);
 	print_metric(out, "keys_max", "gauge", "Keys that can be in force at once",
 		     kernel_slots(service->kernel));

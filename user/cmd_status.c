@@ -136,6 +136,38 @@ static int print_facts(const json_t *status)
 	return error;
 }
 
+/* Who guesses keys, where somebody does. Returns 0 or -ENOMEM. */
+static int print_guesses(const json_t *status)
+{
+	static const struct table_column columns[] = { { "GUESSES FROM", false },
+						       { "COUNT", true },
+						       { "LAST", false } };
+	const json_t *guesses = json_object_get(status, "guesses"), *guess;
+	const json_t *top = json_object_get(guesses, "top");
+	size_t shown = json_array_size(top), all = command_number(guesses, "sources"), i;
+	struct table *table;
+	char count[TABLE_NUMBER_SIZE];
+	int error;
+
+	if (!shown)
+		return 0;
+	table = table_new(columns, 3);
+	json_array_foreach(top, i, guess)
+	{
+		const char *const cells[] = { command_text(guess, "source"),
+					      table_number(command_number(guess, "count"), count),
+					      command_text(guess, "lastAt") };
+
+		table_add(table, TABLE_PLAIN, cells);
+	}
+	putchar('\n');
+	error = table_print(table, stdout);
+	table_free(table);
+	if (all > shown)
+		printf("and from %s more\n", table_number(all - shown, count));
+	return error;
+}
+
 /* Every counter's total. Returns 0 or -ENOMEM. */
 static int print_totals(const struct sample *sample)
 {
@@ -279,6 +311,8 @@ int cmd_status(const struct arguments *arguments)
 		putchar('\n');
 		if (!error)
 			error = print_totals(&sample);
+		if (!error)
+			error = print_guesses(status);
 		if (error)
 			error = command_out_of_memory();
 	}

@@ -16,6 +16,7 @@ static const struct config defaults = {
 	.key_word = KEY_WORD_DEFAULT,
 	.max_keys = 65536,
 	.max_connections = 65536,
+	.guess_sources = 16384,
 	.keys_per_account = KEY_PER_ACCOUNT_DEFAULT,
 };
 

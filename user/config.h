@@ -51,6 +51,7 @@ struct config {
 	char key_word[KEY_WORD_MAX + 1];
 	uint32_t max_keys;
 	uint32_t max_connections;
+	uint32_t guess_sources;
 	uint32_t keys_per_account;
 	uint32_t drain_seconds; /* of CONFIG_REMOVE */
 	struct config_port ports[CONFIG_PORTS_MAX];

@@ -117,6 +117,7 @@ static int prepare_maps(struct kernel *kernel, const struct kernel_options *opti
 				 options->max_connections + CONNECTIONS_RESERVE);
 	bpf_map__set_max_entries(programs->maps.socks,
 				 options->max_connections + CONNECTIONS_RESERVE);
+	bpf_map__set_max_entries(programs->maps.guesses, options->guess_sources);
 	bpf_object__for_each_map(map, programs->obj)
 	{
 		if (!kernel_is_table(map))
@@ -130,6 +131,7 @@ static int prepare_maps(struct kernel *kernel, const struct kernel_options *opti
 	}
 	kernel->max_connections = bpf_map__max_entries(programs->maps.conns) - CONNECTIONS_RESERVE;
 	kernel->slots = bpf_map__max_entries(programs->maps.usage);
+	kernel->guess_sources = bpf_map__max_entries(programs->maps.guesses);
 	programs->rodata->max_connections = kernel->max_connections;
 	return 0;
 }

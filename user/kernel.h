@@ -22,6 +22,7 @@ struct kernel_options {
 	const char *cgroup; /* cgroup-v2 folder whose sockets are gated; NULL: the mounted root */
 	uint32_t max_keys;  /* slots in `usage`; at most this many keys are in force */
 	uint32_t max_connections; /* open connections that can be gated at once */
+	uint32_t guess_sources;	  /* sources of invalid keys that are told apart */
 };
 
 /*
@@ -149,6 +150,19 @@ uint32_t kernel_max_connections(const struct kernel *kernel);
  * CONFIG_INET_DIAG_DESTROY.
  */
 int kernel_reset_ungated(struct kernel *kernel, uint16_t port);
+
+/* Sources of which guesses are counted at once. */
+uint32_t kernel_guess_sources(const struct kernel *kernel);
+
+/*
+ * Read who guesses keys: the `top` sources with most guesses, those first.
+ *
+ * ret_sources	top elements each; the first *ret_count are filled
+ * ret_made
+ * ret_all	sources that there are
+ */
+int kernel_read_guesses(struct kernel *kernel, size_t top, struct guess_source *ret_sources,
+			struct guesses *ret_made, size_t *ret_count, size_t *ret_all);
 
 /* Sum of all processors' counters, in the order of enum counter. */
 int kernel_read_counters(struct kernel *kernel, uint64_t ret_counters[COUNTER_COUNT]);

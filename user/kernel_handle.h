@@ -22,6 +22,7 @@ struct kernel {
 	struct key_usage *usage;
 	uint32_t slots;
 	uint32_t max_connections;
+	uint32_t guess_sources;
 	int processors;
 	uint64_t netns_cookie;
 	bool taken_over;

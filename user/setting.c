@@ -31,6 +31,8 @@ const struct setting sluice_settings[] = {
 	  .help = "keys that can be in force at once", .fixed = true },
 	{ "max_connections", SETTING_NUMBER, IN(config, max_connections), .minimum = 64,
 	  .maximum = 1048576, .help = "connections that can be gated at once", .fixed = true },
+	{ "guess_sources", SETTING_NUMBER, IN(config, guess_sources), .minimum = 1024,
+	  .maximum = 262144, .help = "sources of invalid keys that are told apart", .fixed = true },
 	{ "keys_per_account", SETTING_NUMBER, IN(config, keys_per_account), .minimum = 1,
 	  .maximum = 1000, .help = "keys an account may have that are not revoked" },
 };

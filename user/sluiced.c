@@ -172,6 +172,7 @@ static int open_kernel(struct daemon *daemon)
 		.cgroup = *config->cgroup ? config->cgroup : NULL,
 		.max_keys = config->max_keys,
 		.max_connections = config->max_connections,
+		.guess_sources = config->guess_sources,
 	};
 
 	return kernel_open(&options, &daemon->kernel, daemon->why, sizeof(daemon->why));

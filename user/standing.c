@@ -41,6 +41,7 @@ void standing_log_start(const struct config *config, const struct kernel *kernel
 	log_size(config, "max_keys", config->max_keys, kernel_slots(kernel));
 	log_size(config, "max_connections", config->max_connections,
 		 kernel_max_connections(kernel));
+	log_size(config, "guess_sources", config->guess_sources, kernel_guess_sources(kernel));
 	log_info("Keys in force: %u, of at most %u; the state is in %s.", keys,
 		 kernel_slots(kernel), config->state);
 	log_info("The control socket is %s, of group %u, mode %s.", config->socket,

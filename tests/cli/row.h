@@ -41,7 +41,9 @@
 	"\"headLimit\":8192,"                                                                      \
 	"\"identity\":\"keep\",\"trailers\":\"refuse\"}],\"keys\":{\"active\":3,\"expired\":1,"    \
 	"\"revoked\":2,\"max\":"                                                                   \
-	"65536},\"connections\":{\"open\":12,\"max\":65536},\"counts\":{\"admitted\":1234567,"     \
+	"65536},\"guesses\":{\"sources\":3,\"max\":16384,\"top\":[{\"source\":\"192.0.2.7\","      \
+	"\"count\":5678,\"lastAt\":\"2026-01-02T03:04:05.678Z\"}]},"                               \
+	"\"connections\":{\"open\":12,\"max\":65536},\"counts\":{\"admitted\":1234567,"            \
 	"\"refusedNoKey\":41,\"refusedInvalidKey\":42,\"refusedRateLimited\":43}}"
 
 /* One run. NULL in a wanted text: does not matter; "": must be empty. */

@@ -209,6 +209,13 @@ static const struct row rows[] = {
 	  .body = STATUS,
 	  .out = "3000 (heads up to 8,192 bytes, identity: keep, trailers: refuse)",
 	  .err = "" },
+	{ .name = "status names who guesses keys",
+	  .arguments = { "status" },
+	  .http_status = 200,
+	  .body = STATUS,
+	  .out = "GUESSES FROM  COUNT  LAST\n192.0.2.7     5,678  2026-01-02T03:04:05.678Z\n"
+		 "and from 2 more\n",
+	  .err = "" },
 	{ .name = "status says that the gate is in force",
 	  .arguments = { "status" },
 	  .http_status = 200,

@@ -82,8 +82,9 @@ bool process_runs(pid_t pid);
 /* A process of that name (as in /proc/PID/comm) in the stage's cgroup; 0: there is none. */
 pid_t process_find(const char *name);
 
-/* Voluntary context switches of a process, its children and all their threads. */
+/* Voluntary context switches of a process, its children and all their threads; without the children. */
 uint64_t process_wakeups(pid_t pid);
+uint64_t process_own_wakeups(pid_t pid);
 
 /* Print the file as comments of the test protocol, its last lines only where it is long. */
 void show_file(const char *path);

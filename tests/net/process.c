@@ -160,13 +160,11 @@ static uint64_t task_wakeups(pid_t pid, const char *task)
 	return place ? strtoull(place + strlen(label), NULL, 10) : 0;
 }
 
-uint64_t process_wakeups(pid_t pid)
+uint64_t process_own_wakeups(pid_t pid)
 {
 	struct dirent *entry;
 	uint64_t sum = 0;
 	char path[64];
-	int child;
-	FILE *file;
 	DIR *tasks;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
@@ -176,6 +174,16 @@ uint64_t process_wakeups(pid_t pid)
 			sum += task_wakeups(pid, entry->d_name);
 	if (tasks)
 		closedir(tasks);
+	return sum;
+}
+
+uint64_t process_wakeups(pid_t pid)
+{
+	uint64_t sum = process_own_wakeups(pid);
+	char path[64];
+	FILE *file;
+	int child;
+
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
 	file = fopen(path, "re");
 	while (file && fscanf(file, "%d", &child) == 1)

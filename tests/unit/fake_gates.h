@@ -7,7 +7,8 @@
 
 #include "fake_kernel.h"
 
-#define FAKE_GATES 8
+#define FAKE_GATES    8
+#define FAKE_GUESSERS 2
 
 struct fake_gate {
 	bool used;
@@ -23,6 +24,9 @@ static struct {
 	struct fake_gate gates[FAKE_GATES];
 	uint64_t counters[COUNTER_COUNT];
 	uint64_t open;
+	struct guess_source guess_sources[FAKE_GUESSERS];
+	struct guesses guesses[FAKE_GUESSERS];
+	size_t guessers, all_guessers;
 } fake;
 
 bool kernel_taken_over(const struct kernel *kernel)
@@ -134,6 +138,23 @@ uint32_t kernel_max_connections(const struct kernel *kernel)
 {
 	(void)kernel;
 	return 1000;
+}
+
+uint32_t kernel_guess_sources(const struct kernel *kernel)
+{
+	(void)kernel;
+	return 2000;
+}
+
+int kernel_read_guesses(struct kernel *kernel, size_t top, struct guess_source *ret_sources,
+			struct guesses *ret_made, size_t *ret_count, size_t *ret_all)
+{
+	(void)kernel;
+	*ret_count = fake.guessers < top ? fake.guessers : top;
+	memcpy(ret_sources, fake.guess_sources, *ret_count * sizeof(*ret_sources));
+	memcpy(ret_made, fake.guesses, *ret_count * sizeof(*ret_made));
+	*ret_all = fake.all_guessers;
+	return fake.failure;
 }
 
 int kernel_read_counters(struct kernel *kernel, uint64_t ret_counters[COUNTER_COUNT])

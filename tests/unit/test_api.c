@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The control API's calls, on a real store and registry and a kernel side in memory. */
+#include <arpa/inet.h>
 #include <sodium.h>
 #include <time.h>
 
@@ -682,6 +683,12 @@ static void set_scene(void)
 	fake.counters[COUNTER_ADMITTED] = 1234;
 	fake.counters[COUNTER_REFUSED_NO_KEY] = 56;
 	fake.counters[COUNTER_GUARD_DROPPED] = 7;
+	inet_pton(AF_INET6, "::ffff:203.0.113.7", &fake.guess_sources[0]);
+	inet_pton(AF_INET6, "2001:db8:0:5::", &fake.guess_sources[1]);
+	fake.guesses[0] = (struct guesses){ 99, 1767225600001 };
+	fake.guesses[1] = (struct guesses){ 3, 1767225600000 };
+	fake.guessers = FAKE_GUESSERS;
+	fake.all_guessers = 12;
 	json_decref(create("acme", "first"));
 }
 
@@ -694,6 +701,19 @@ static void expect_gate(const json_t *gates, size_t index, int port, int limit,
 	assert_int_equal(number_of(gate, "headLimit"), limit);
 	assert_string_equal(text_of(gate, "identity"), identity);
 	assert_string_equal(text_of(gate, "trailers"), trailers);
+}
+
+static void expect_guesses(const json_t *guesses)
+{
+	const json_t *top = json_object_get(guesses, "top");
+
+	assert_int_equal(number_of(guesses, "sources"), 12);
+	assert_int_equal(number_of(guesses, "max"), 2000);
+	assert_int_equal(json_array_size(top), 2);
+	assert_string_equal(text_of(json_array_get(top, 0), "source"), "203.0.113.7");
+	assert_int_equal(number_of(json_array_get(top, 0), "count"), 99);
+	assert_string_equal(text_of(json_array_get(top, 0), "lastAt"), "2026-01-01T00:00:00.001Z");
+	assert_string_equal(text_of(json_array_get(top, 1), "source"), "2001:db8:0:5::/64");
 }
 
 static void test_status(void **state)
@@ -728,6 +748,7 @@ static void test_status(void **state)
 	assert_int_equal(number_of(counts, "admitted"), 1234);
 	assert_int_equal(number_of(counts, "refusedNoKey"), 56);
 	assert_int_equal(number_of(counts, "guardDropped"), 7);
+	expect_guesses(json_object_get(status, "guesses"));
 	json_decref(status);
 }
 
@@ -747,6 +768,8 @@ static void test_metrics(void **state)
 		"sluice_keys{status=\"active\"} 1\n",
 		"sluice_keys{status=\"revoked\"} 0\n",
 		"sluice_keys_max 64\n",
+		"sluice_guess_sources 12\n",
+		"sluice_guess_sources_max 2000\n",
 		"sluice_enforcing 1\n",
 		"# TYPE sluice_uptime_seconds gauge\n",
 	};

@@ -130,6 +130,7 @@ static void test_file(void **state)
 		   "key_word = acme1\n"
 		   "max_keys = 20000\n"
 		   "max_connections = 1000\n"
+		   "guess_sources = 2000\n"
 		   "keys_per_account = 3\n"
 		   "\n"
 		   "[port 8080]\n"
@@ -148,6 +149,7 @@ static void test_file(void **state)
 	assert_string_equal(config.key_word, "acme1");
 	assert_int_equal(config.max_keys, 20000);
 	assert_int_equal(config.max_connections, 1000);
+	assert_int_equal(config.guess_sources, 2000);
 	assert_int_equal(config.keys_per_account, 3);
 	assert_int_equal(config.port_count, 2);
 	expect_port(0, 8080, 4096, true, false);
@@ -253,7 +255,7 @@ static const struct {
 	{ "\n[Sluice]\n", 2, "unknown section [Sluice]; there are [sluice] and [port N]" },
 	{ "[sluice]\nsecret = 1\n", 2,
 	  "unknown setting 'secret'; [sluice] has state, socket, socket_group, socket_mode, pin, "
-	  "cgroup, key_word, max_keys, max_connections, keys_per_account" },
+	  "cgroup, key_word, max_keys, max_connections, guess_sources, keys_per_account" },
 	{ "[sluice]\nsocket_group = nobody-s\n", 2,
 	  "'socket_group' must be a group's name or number; there is no group 'nobody-s'" },
 	{ "[sluice]\nsocket_group = 4294967295\n", 2,
@@ -274,6 +276,8 @@ static const struct {
 	  "'max_keys' must be a number from 1 to 1000000, not '1e3'" },
 	{ "[sluice]\nmax_connections = 63\n", 2,
 	  "'max_connections' must be a number from 64 to 1048576, not '63'" },
+	{ "[sluice]\nguess_sources = 0\n", 2,
+	  "'guess_sources' must be a number from 1024 to 262144, not '0'" },
 	{ "[sluice]\nkeys_per_account = 1001\n", 2,
 	  "'keys_per_account' must be a number from 1 to 1000, not '1001'" },
 	{ "[port 80]\nidentity = none\n", 2, "'identity' must be 'swap' or 'keep', not 'none'" },
@@ -339,6 +343,7 @@ static void test_examples(void **state)
 	assert_string_equal(config.key_word, "gx");
 	assert_int_equal(config.max_keys, 65536);
 	assert_int_equal(config.max_connections, 65536);
+	assert_int_equal(config.guess_sources, 16384);
 	assert_int_equal(config.keys_per_account, 10);
 	assert_int_equal(config.port_count, 2);
 	expect_port(0, 3000, 16384, false, false);
@@ -375,11 +380,12 @@ static void test_untouched(void **state)
 static void test_help(void **state)
 {
 	static const char *const names[] = {
-		"--port N",	"--state DIR",	   "--socket PATH", "--pin DIR",
-		"--cgroup DIR", "--identity ",	   "--trailers ",   "--config FILE",
-		"--remove",	"--help",	   "--version",	    "key_word",
-		"max_keys",	"max_connections", "head_limit",    "keys_per_account",
-		"--backup DIR", "--restore DIR",   "socket_group",  "socket_mode",
+		"--port N",	 "--state DIR",	    "--socket PATH", "--pin DIR",
+		"--cgroup DIR",	 "--identity ",	    "--trailers ",   "--config FILE",
+		"--remove",	 "--help",	    "--version",     "key_word",
+		"max_keys",	 "max_connections", "head_limit",    "keys_per_account",
+		"--backup DIR",	 "--restore DIR",   "socket_group",  "socket_mode",
+		"guess_sources",
 	};
 	char *text = NULL;
 	size_t size;
