@@ -11,9 +11,12 @@
 #define CAPABILITY(number) (1ULL << (number))
 
 /* Load and attach the gate's programs. */
-#define PRIVILEGES_LOAD (PRIVILEGES_SERVE | CAPABILITY(CAP_BPF) | CAPABILITY(CAP_PERFMON))
-/* Start a relay, which opens raw sockets and a large send buffer. A relay that serves needs nothing. */
-#define PRIVILEGES_SERVE (CAPABILITY(CAP_NET_ADMIN) | CAPABILITY(CAP_NET_RAW))
+#define PRIVILEGES_LOAD (PRIVILEGES_SERVE | CAPABILITY(CAP_PERFMON))
+/*
+ * Start a relay, which opens raw sockets and a large send buffer; read the marks of sockets, and reset
+ * those that are not gated. A relay that serves needs nothing.
+ */
+#define PRIVILEGES_SERVE (CAPABILITY(CAP_BPF) | CAPABILITY(CAP_NET_ADMIN) | CAPABILITY(CAP_NET_RAW))
 /* Of use where there: to give the control socket to a group; to remove what another user made. */
 #define PRIVILEGES_GROUP  CAPABILITY(CAP_CHOWN)
 #define PRIVILEGES_REMOVE CAPABILITY(CAP_DAC_OVERRIDE)
