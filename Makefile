@@ -85,7 +85,9 @@ build/test/obj/%.o: %.c $(USER_HEADERS) $(BPF_HEADERS) $(wildcard tests/*/*.h) M
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(OUR_CPPFLAGS) -Itests $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) -O1 $(SANITIZE) -c $< -o $@
 
-build/obj/user/kernel.o build/test/obj/user/kernel.o: build/sluice.skel.h
+# Those that have the programs in them, or know of them by the skeleton.
+SKEL_USERS := kernel kernel_tables probe probe_bench probe_relay probe_talk probe_whole
+$(foreach name,$(SKEL_USERS),build/obj/user/$(name).o build/test/obj/user/$(name).o): build/sluice.skel.h
 
 build/sluiced: $(patsubst %.c,build/obj/%.o,user/sluiced.c $(LIB_SOURCES))
 build/sluice: $(patsubst %.c,build/obj/%.o,$(CLI_SOURCES) $(LIB_SOURCES))
@@ -117,7 +119,7 @@ $(TEST_LIB): $(LIB_SOURCES:%.c=build/test/obj/%.o)
 UNIT_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/unit/test_*.c))
 NET_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/net/test_*.c))
 NET_TOOLS := $(patsubst %.c,build/test/%,$(wildcard tests/net/app_*.c))
-NET_SHARED := $(patsubst %.c,build/test/obj/%.o,$(filter-out $(wildcard tests/net/test_*.c tests/net/app_*.c),$(wildcard tests/net/*.c)))
+NET_SHARED := $(patsubst %.c,build/test/obj/%.o,$(filter-out $(wildcard tests/net/test_*.c tests/net/app_*.c tests/net/*.bpf.c),$(wildcard tests/net/*.c)))
 FUZZ_GATE := $(patsubst %.c,build/test/obj/%.o,$(wildcard tests/fuzz_gate/*.c))
 CLI_TESTS := $(patsubst %.c,build/test/%,$(wildcard tests/cli/test_*.c))
 CLI_SHARED := $(patsubst %.c,build/test/obj/%.o,$(filter-out $(wildcard tests/cli/test_*.c),$(wildcard tests/cli/*.c)))
@@ -133,6 +135,14 @@ build/test/tests/net/test_%: build/test/obj/tests/net/test_%.o $(NET_SHARED) $(T
 	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(SANITIZE) -Wl,--as-needed $^ $(LDLIBS) -lcmocka -o $@
 
 build/test/tests/net/test_fuzz_gate: $(FUZZ_GATE)
+
+# A message program that is wrong, for the probes to find.
+build/bpf/tests/net/unfit.o: bpf/answer.bpf.c
+build/test/unfit.skel.h: build/bpf/tests/net/unfit.o
+	$(say) SKEL $@
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name unfit_bpf > $@
+build/test/obj/tests/net/test_probe.o: build/test/unfit.skel.h
 
 build/test/tests/cli/test_%: build/test/obj/tests/cli/test_%.o $(CLI_SHARED) $(NET_SHARED) $(TEST_LIB)
 	$(say) LINK $@

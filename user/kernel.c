@@ -147,13 +147,8 @@ static int put_program(struct bpf_map *programs, struct bpf_program *program)
 	return bpf_map_update_elem(bpf_map__fd(programs), &zero, &fd, BPF_ANY) ? -errno : 0;
 }
 
-/*
- * Put the verdict and the message program in place. The dispatchers are attached once for the life
- * of the sockhash, both before the first socket is in it.
- */
-static int put_all_programs(struct kernel *kernel)
+int kernel_place_programs(struct sluice_bpf *p, bool taken_over)
 {
-	struct sluice_bpf *p = kernel->programs;
 	int socks = bpf_map__fd(p->maps.socks);
 	int r;
 
@@ -166,7 +161,7 @@ static int put_all_programs(struct kernel *kernel)
 	if (bpf_prog_attach(bpf_program__fd(p->progs.sluice_inject), bpf_map__fd(p->maps.injectors),
 			    BPF_SK_SKB_VERDICT, 0))
 		return -errno;
-	if (kernel->taken_over)
+	if (taken_over)
 		return 0;
 	if (bpf_prog_attach(bpf_program__fd(p->progs.sluice_egress), socks, BPF_SK_MSG_VERDICT,
 			    0) ||
@@ -177,7 +172,7 @@ static int put_all_programs(struct kernel *kernel)
 
 int kernel_put_programs(struct kernel *kernel, char *why, size_t why_size)
 {
-	int r = put_all_programs(kernel);
+	int r = kernel_place_programs(kernel->programs, kernel->taken_over);
 
 	return r ? explain(r, why, why_size, "Cannot put the BPF programs in place: %s.",
 			   strerror(-r))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a struct kernel is, and what the files share that know it: user/kernel*.c. */
+/*
+ * What a struct kernel is, and what the files share that know it: user/kernel*.c. And what the probes'
+ * bench does with programs of its own just as kernel.c does with the gate's.
+ */
 #ifndef SLUICE_KERNEL_HANDLE_H
 #define SLUICE_KERNEL_HANDLE_H
 
@@ -27,6 +30,16 @@ struct kernel {
 	uint64_t netns_cookie;
 	bool taken_over;
 };
+
+/*
+ * Put the verdict, the message and the injector's program in place. The dispatchers are attached once
+ * for the life of the sockhash, both before the first socket is in it.
+ *
+ * taken_over	the sockhash has them already
+ *
+ * Returns 0 or a negative errno.
+ */
+int kernel_place_programs(struct sluice_bpf *programs, bool taken_over);
 
 /* kernel.c: where a pin of that name is; whether a map is a table, and so pinned. */
 int kernel_pin_path(const struct kernel *kernel, const char *name, char *ret_path, size_t size);

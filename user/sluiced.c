@@ -20,6 +20,7 @@
 #include "gates.h"
 #include "log.h"
 #include "privileges.h"
+#include "probe.h"
 #include "relay.h"
 #include "relay_keep.h"
 #include "replies.h"
@@ -178,6 +179,23 @@ static int open_kernel(struct daemon *daemon)
 	return kernel_open(&options, &daemon->kernel, daemon->why, sizeof(daemon->why));
 }
 
+/* A kernel that fails gets no gate; one that stands already goes on with the programs that it has. */
+static int probe(struct daemon *daemon)
+{
+	const char *state = daemon->config.state;
+	unsigned int ms;
+	int r;
+
+	if (probe_is_noted(state))
+		return 0;
+	r = probe_kernel(&ms, daemon->why, sizeof(daemon->why));
+	if (r)
+		return r;
+	log_info("The kernel has passed %zu probes, in %u ms.", kernel_probe_count, ms);
+	probe_note(state);
+	return 0;
+}
+
 static int put_settings(struct daemon *daemon)
 {
 	return gates_put_settings(daemon->kernel, &daemon->config, daemon->pepper, daemon->why,
@@ -266,9 +284,10 @@ static int enforce(struct daemon *daemon)
 typedef int step(struct daemon *daemon);
 
 static step *const start_steps[] = {
-	limit_privileges, guard_process, open_loop,    open_folder, open_store, open_kernel,
-	claim_ports,	  put_settings,	 put_programs, put_answers, put_keys,	open_registry,
-	open_changes,	  open_control,	 start_relay,  put_gates,   enforce,	drop_privileges,
+	limit_privileges, guard_process, open_loop,	open_folder,	 open_store,
+	open_kernel,	  claim_ports,	 probe,		put_settings,	 put_programs,
+	put_answers,	  put_keys,	 open_registry, open_changes,	 open_control,
+	start_relay,	  put_gates,	 enforce,	drop_privileges,
 };
 
 /* Run steps in their order up to the first that fails. */
