@@ -227,14 +227,15 @@ static const char *closing(struct bench *bench)
 static const char *records(struct bench *bench)
 {
 	int conns = bpf_map__fd(bench->programs->maps.conns);
-	int open_conns = bpf_map__fd(bench->programs->maps.open_conns);
-	uint64_t deadline = bench_deadline(), open = 0;
+	int enrolments = bpf_map__fd(bench->programs->maps.enrolment);
+	uint64_t deadline = bench_deadline();
+	struct enrolment state = { 0 };
 	__u64 cookie;
 	__u32 zero = 0;
 
 	bench_disconnect(bench);
 	while (!bpf_map_get_next_key(conns, NULL, &cookie) ||
-	       bpf_map_lookup_elem(open_conns, &zero, &open) || open) {
+	       bpf_map_lookup_elem(enrolments, &zero, &state) || state.open) {
 		if (bench_is_over(deadline))
 			return "a connection that has ended leaves its record";
 		bench_breathe();

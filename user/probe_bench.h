@@ -19,7 +19,7 @@
 #include "sluice.skel.h"
 
 /* Milliseconds after which what should happen at once has not happened. */
-#define BENCH_PATIENCE_MS 2000
+#define BENCH_PATIENCE_MS 3000
 #define BENCH_KEPT_MAX	  1024
 
 struct bench {

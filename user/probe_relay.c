@@ -85,6 +85,7 @@ struct sleeper {
 	int thread; /* its id; 0: it does not sleep yet */
 	char bytes[1024];
 	ssize_t length; /* what recv() returned */
+	bool over;	/* it has */
 };
 
 static void *sleep_in_recv(void *data)
@@ -93,6 +94,7 @@ static void *sleep_in_recv(void *data)
 
 	__atomic_store_n(&sleeper->thread, gettid(), __ATOMIC_SEQ_CST);
 	sleeper->length = recv(sleeper->fd, sleeper->bytes, sizeof(sleeper->bytes), 0);
+	__atomic_store_n(&sleeper->over, true, __ATOMIC_SEQ_CST);
 	return NULL;
 }
 
@@ -113,21 +115,31 @@ static bool is_asleep(const struct sleeper *sleeper)
 	return state == 'S';
 }
 
-static const char *refuse_asleep(struct bench *bench, const struct sleeper *sleeper)
+/* Wait until the thread sleeps, or has been told something. One that was woken runs first. */
+static const char *await_asleep(const struct sleeper *sleeper)
 {
 	uint64_t deadline = bench_deadline();
-	const char *wrong;
 
-	while (!is_asleep(sleeper)) {
+	while (!is_asleep(sleeper) && !__atomic_load_n(&sleeper->over, __ATOMIC_SEQ_CST)) {
 		if (bench_is_over(deadline))
 			return "the application does not come to sleep in recv()";
 		bench_breathe();
 	}
-	wrong = talk_send_refused(bench);
+	return NULL;
+}
+
+static const char *refuse_asleep(struct bench *bench, const struct sleeper *sleeper)
+{
+	const char *wrong = await_asleep(sleeper);
+
+	if (!wrong)
+		wrong = talk_send_refused(bench);
 	if (!wrong && !bench_relay(bench))
 		wrong = "a refused request is not eaten in silence";
 	if (!wrong)
 		wrong = talk_client_reads_refusal(bench, REPLY_IMPLICIT);
+	if (!wrong)
+		wrong = await_asleep(sleeper);
 	return wrong ? wrong : talk_send_admitted(bench);
 }
 

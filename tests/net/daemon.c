@@ -100,8 +100,8 @@ static bool answers(void)
 
 uint64_t daemon_start(void)
 {
-	/* An emulated processor takes its time to verify the programs. */
-	uint64_t patience_ms = emulated() ? 3 * PATIENCE_MS : PATIENCE_MS;
+	/* An emulated processor takes its time to verify the programs, at first twice. */
+	uint64_t patience_ms = emulated() ? 6 * PATIENCE_MS : PATIENCE_MS;
 	uint64_t start_ms = monotonic_ms();
 
 	assert_int_equal(daemon_pid, 0);

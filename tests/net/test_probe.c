@@ -135,7 +135,7 @@ static void clock_is_off(struct bench *bench)
 	__u32 zero = 0;
 
 	assert_int_equal(bpf_map_lookup_elem(fd, &zero, &settings), 0);
-	settings.tai_offset_ns += 10 * 1000000;
+	settings.tai_offset_ns += 60 * 1000000000ULL;
 	assert_int_equal(bpf_map_update_elem(fd, &zero, &settings, BPF_ANY), 0);
 }
 
