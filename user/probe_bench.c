@@ -52,7 +52,6 @@ static int put_settings(struct bench *bench)
 {
 	struct settings settings = {
 		.key_word = KEY_WORD_DEFAULT,
-		.key_word_length = strlen(KEY_WORD_DEFAULT),
 		.abi = SLUICE_ABI,
 	};
 	uint64_t offset_ns;
