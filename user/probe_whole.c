@@ -33,15 +33,16 @@
  */
 #define SEND_MIN  2304
 #define SEND_MAX  3024
-#define SEND_STEP 24
+#define SEND_STEP 16
 /*
  * Bytes that fill the client's window: what it is sent in small pieces takes more of its memory than it
  * has, and it would drop some.
  */
 #define WINDOW 1400
-/* Bytes of room that the first answer leaves, at most; and up to where it is filled quickly. */
-#define ROOM_LEFT 12
-#define ROOM_WIDE 100
+/* Bytes of room that the first answer leaves, at most, and of the chunks that it is made of. */
+#define ROOM_LEFT   12
+#define CHUNK_MAX   200
+#define CHUNK_FRAME 6
 
 static const char short_answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789";
 
@@ -52,7 +53,6 @@ struct reading {
 	char *bytes;
 	size_t length;
 	size_t at;
-	unsigned tight; /* times that there was so little room, on all connections */
 };
 
 /* The client reads what there is. Returns false where nothing comes. */
@@ -77,6 +77,14 @@ static size_t write_some(const struct reading *reading, const char *bytes, size_
 	return sent > 0 ? sent : 0;
 }
 
+/* Have the client's TCP acknowledge what it has: it may wait for its next packet else. */
+static void acknowledge(const struct bench *bench)
+{
+	int yes = 1;
+
+	setsockopt(bench->client, IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof(yes));
+}
+
 /* Write all; the client reads where the kernel takes no more. */
 static const char *write_all(struct reading *reading, const char *bytes, size_t length)
 {
@@ -84,6 +92,10 @@ static const char *write_all(struct reading *reading, const char *bytes, size_t 
 
 	for (size_t sent; length; bytes += sent, length -= sent) {
 		sent = write_some(reading, bytes, length);
+		if (!sent) {
+			acknowledge(reading->bench);
+			sent = write_some(reading, bytes, length);
+		}
 		if (sent > length || bench_is_over(deadline))
 			return "the application cannot send an answer";
 		if (!sent && !read_some(reading))
@@ -119,14 +131,27 @@ static int room(const struct bench *bench)
 /* Whether there is little room, and stays so when the client has acknowledged all that it will. */
 static bool is_tight(const struct bench *bench)
 {
-	int yes = 1;
-
 	for (int i = 0; i < TRIES && room(bench) <= ROOM_LEFT; i++)
-		setsockopt(bench->client, IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof(yes));
+		acknowledge(bench);
 	return room(bench) <= ROOM_LEFT;
 }
 
-/* Write an answer of chunks that leaves little room. */
+/* A chunk that takes so much room, where it can be. Returns its length. */
+static size_t write_chunk(char *ret_chunk, int bytes)
+{
+	int data = bytes - CHUNK_FRAME;
+
+	if (data > CHUNK_MAX)
+		data = CHUNK_MAX;
+	if (data < 1)
+		data = 1;
+	return sprintf(ret_chunk, "%x\r\n%0*d\r\n", data, data, 0);
+}
+
+/*
+ * Write an answer of chunks that leaves little room. What the kernel has not taken of a piece is written
+ * by itself: it does not ask the message program about what follows a piece that it took in part.
+ */
 static const char *fill(struct reading *reading, size_t *ret_length)
 {
 	char *answer = reading->answer;
@@ -134,22 +159,21 @@ static const char *fill(struct reading *reading, size_t *ret_length)
 					     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 					     "%x\r\n%0*d\r\n",
 					     WINDOW, WINDOW, 0);
+	const char *wrong;
 
 	for (;;) {
-		written += write_some(reading, answer + written, length - written);
-		if (written < length || is_tight(reading->bench))
+		wrong = write_all(reading, answer + written, length - written);
+		if (wrong || is_tight(reading->bench))
 			break;
 		if (length > FILL_MAX)
 			return "a send buffer does not fill up";
-		length += sprintf(answer + length, "%s\r\n",
-				  room(reading->bench) > ROOM_WIDE
-					  ? "20\r\n0123456789abcdef0123456789abcdef"
-					  : "1\r\n0");
+		written = length;
+		length += write_chunk(answer + length, room(reading->bench) - ROOM_LEFT);
 	}
+	written = length;
 	length += sprintf(answer + length, "0\r\n\r\n");
 	*ret_length = length;
-	reading->tight += written == length - strlen("0\r\n\r\n");
-	return write_all(reading, answer + written, length - written);
+	return wrong ? wrong : write_all(reading, answer + written, length - written);
 }
 
 /* Begin anew, and have a first request admitted. */
@@ -209,7 +233,5 @@ const char *probe_whole_answers(struct bench *bench)
 		return "there is no memory";
 	for (int size = SEND_MIN; !wrong && size < SEND_MAX; size += SEND_STEP)
 		wrong = answer_tightly(&reading, size);
-	if (!wrong && !reading.tight)
-		wrong = "a send buffer does not fill up";
 	return wrong ? wrong : answer_long(&reading);
 }

@@ -11,6 +11,7 @@
 #include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include <bpf/bpf.h>
@@ -255,12 +256,31 @@ static const struct kernel_probe *find_probe(const char *name)
 	return NULL;
 }
 
+/*
+ * Whether the kernel fills send buffers by tcp_sendmsg_locked() alone. Before 6.5 it cuts messages
+ * elsewhere, where the probe about answers that do not fit has not been seen to come to.
+ */
+static bool kernel_splices(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname kernel;
+
+	assert_int_equal(uname(&kernel), 0);
+	assert_int_equal(sscanf(kernel.release, "%u.%u", &major, &minor), 2);
+	return major > 6 || (major == 6 && minor >= 5);
+}
+
 /* What a probe says of a fault. */
 static void expect_found(size_t i)
 {
-	struct bench *bench = open_bench();
+	struct bench *bench;
 	const char *wrong;
 
+	if (faults[i].fault == headers_do_not_fit && !kernel_splices()) {
+		printf("# not on this kernel: the fault of %s\n", faults[i].probe);
+		return;
+	}
+	bench = open_bench();
 	faults[i].fault(bench);
 	wrong = find_probe(faults[i].probe)->check(bench);
 	bench_close(bench);
