@@ -168,11 +168,11 @@ static void sink_takes_nothing(struct bench *bench)
 
 static void one_is_never_forgotten(struct bench *bench)
 {
-	int fd = bpf_map__fd(bench->programs->maps.open_conns);
-	__u64 open = 1;
+	int fd = bpf_map__fd(bench->programs->maps.enrolment);
+	struct enrolment one = { .open = 1 };
 	__u32 zero = 0;
 
-	assert_int_equal(bpf_map_update_elem(fd, &zero, &open, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(fd, &zero, &one, BPF_ANY), 0);
 }
 
 /* It does so at first: it is the probe "sink", which is not made here, that breaks it. */
