@@ -52,7 +52,7 @@ static bool is_sized(const struct kernel *kernel, const struct bpf_map *map)
 	const struct sluice_bpf *p = kernel->programs;
 
 	return map == p->maps.keys || map == p->maps.usage || map == p->maps.conns ||
-	       map == p->maps.socks;
+	       map == p->maps.socks || map == p->maps.guesses;
 }
 
 static int check_table(const struct kernel *kernel, const struct bpf_map *map, char *clause,
@@ -135,6 +135,8 @@ int kernel_check_layout(const struct kernel *kernel, char *clause, size_t size)
 		r = check_link(kernel, "link_enrol", BPF_CGROUP_SOCK_OPS, clause, size);
 	if (!r)
 		r = check_link(kernel, "link_guard", BPF_CGROUP_INET_INGRESS, clause, size);
+	if (!r)
+		r = check_link(kernel, "link_options", BPF_CGROUP_GETSOCKOPT, clause, size);
 	if (r && r != -ESTALE)
 		snprintf(clause, size, "%s", strerror(-r));
 	return r;

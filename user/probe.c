@@ -164,6 +164,9 @@ static const char *replacement(struct bench *bench)
 		wrong = "an open connection keeps the program that was replaced";
 	if (bpf_map_update_elem(place, &zero, &program, BPF_ANY))
 		return "a program cannot be put into its place";
+	/* On that connection bytes are missing now: the gate lets nothing in behind them. */
+	if (!wrong)
+		wrong = talk_connect(bench, NULL);
 	return wrong ? wrong : talk_exchange(bench);
 }
 

@@ -227,7 +227,7 @@ static void gate_goes(void **state)
 	bpf_objects_find(&objects);
 	assert_true(objects.map_count > 15);
 	assert_true(objects.program_count > 5);
-	assert_int_equal(objects.link_count, 2);
+	assert_int_equal(objects.link_count, 3);
 	daemon_stop();
 	remove = daemon_begin_remove(NULL);
 	expect_ended(stand.idle);
