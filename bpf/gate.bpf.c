@@ -13,6 +13,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "address.bpf.h"
 #include "core.h"
 #include "handoff.bpf.h"
 #include "judge.bpf.h"
@@ -193,15 +194,8 @@ static __noinline void provoke(struct judgement *judged)
 	to->record = (struct handoff){ .cookie = judged->cookie,
 				       .kind = HANDOFF_PROBE,
 				       .length = sizeof(to->probe) };
-	__builtin_memset(&to->probe, 0, sizeof(to->probe));
-	if (sk->skc_family == AF_INET) {
-		to->probe.client[2] = to->probe.server[2] = bpf_htonl(0xffff);
-		to->probe.client[3] = sk->skc_daddr;
-		to->probe.server[3] = sk->skc_rcv_saddr;
-	} else {
-		bpf_core_read(to->probe.client, sizeof(to->probe.client), &sk->skc_v6_daddr);
-		bpf_core_read(to->probe.server, sizeof(to->probe.server), &sk->skc_v6_rcv_saddr);
-	}
+	read_client(sk, to->probe.client);
+	read_server(sk, to->probe.server);
 	to->probe.client_port = sk->skc_dport;
 	to->probe.server_port = bpf_htons(sk->skc_num);
 	/* Before the first byte: whether or not the rest was acknowledged, this is old. */

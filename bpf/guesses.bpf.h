@@ -3,29 +3,17 @@
 #ifndef SLUICE_GUESSES_BPF_H
 #define SLUICE_GUESSES_BPF_H
 
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_endian.h>
-
-#include "kernel.bpf.h"
+#include "address.bpf.h"
 #include "maps.bpf.h"
-
-#define AF_INET 2 /* linux/socket.h does not have it */
 
 /* An IPv6 address as its /64, which is what one host or site has (RFC 4291 2.5.4). */
 static __always_inline void read_source(const struct tcp_sock *tcp, struct guess_source *ret_source)
 {
-	const struct sock_common *sk = &((const struct sock *)tcp)->__sk_common;
 	__u32 *words = ret_source->words;
 
-	if (sk->skc_family == AF_INET) {
-		words[2] = bpf_htonl(0xffff);
-		words[3] = sk->skc_daddr;
-		return;
-	}
-	bpf_core_read(words, sizeof(*ret_source), &sk->skc_v6_daddr);
-	if (!words[0] && !words[1] && words[2] == bpf_htonl(0xffff))
-		return;
-	words[2] = words[3] = 0;
+	read_client(&((const struct sock *)tcp)->__sk_common, words);
+	if (words[0] || words[1] || words[2] != bpf_htonl(0xffff))
+		words[2] = words[3] = 0;
 }
 
 /* A source that is not there yet may come by on another processor, too. */
