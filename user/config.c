@@ -82,6 +82,14 @@ static const struct setting *setting_at(size_t index)
 	return index < port_setting_count ? &port_settings[index] : NULL;
 }
 
+const struct config_port *config_find_port(const struct config *config, uint32_t port)
+{
+	for (size_t i = 0; i < config->port_count; i++)
+		if (config->ports[i].port == port)
+			return &config->ports[i];
+	return NULL;
+}
+
 struct config_port *config_add_port(struct config *config, uint32_t port)
 {
 	struct config_port *at = config->ports;
@@ -261,11 +269,11 @@ static void apply_ports(const struct command_line *line, struct config *config)
 		return;
 	config->port_count = 0;
 	for (size_t i = 0; i < line->port_count; i++) {
+		const struct config_port *named = config_find_port(&file, line->ports[i]);
 		struct config_port *port = config_add_port(config, line->ports[i]);
 
-		for (size_t j = 0; j < file.port_count; j++)
-			if (file.ports[j].port == port->port)
-				*port = file.ports[j];
+		if (named)
+			*port = *named;
 	}
 }
 

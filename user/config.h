@@ -69,6 +69,9 @@ struct config {
 int config_read(int argc, char **argv, const char *default_file, struct config *ret_config,
 		char *why, size_t why_size);
 
+/* The port's settings; NULL where it is not configured. */
+const struct config_port *config_find_port(const struct config *config, uint32_t port);
+
 /* The answer to --help. */
 void config_print_help(FILE *out);
 

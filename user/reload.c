@@ -24,14 +24,6 @@ static int read_again(const struct reload *reload, struct config *ret_config,
 
 /* --- what is different -------------------------------------------------------------------------- */
 
-static const struct config_port *find_port(const struct config *config, uint32_t port)
-{
-	for (size_t i = 0; i < config->port_count; i++)
-		if (config->ports[i].port == port)
-			return &config->ports[i];
-	return NULL;
-}
-
 /* Refuse what cannot change: what the kernel side and the daemon were made with. */
 static int check_fixed(const struct config *from, const struct config *to,
 		       struct failure *ret_failure)
@@ -84,7 +76,7 @@ static void print_ports(FILE *out, struct kernel *kernel, const struct config *f
 
 	for (size_t i = 0; i < to->port_count; i++) {
 		const struct config_port *port = &to->ports[i];
-		const struct config_port *before = find_port(from, port->port);
+		const struct config_port *before = config_find_port(from, port->port);
 
 		snprintf(about, sizeof(about), "port %u: ", port->port);
 		if (before)
@@ -94,7 +86,8 @@ static void print_ports(FILE *out, struct kernel *kernel, const struct config *f
 			fprintf(out, "port %u is protected\n", port->port);
 	}
 	for (size_t i = 0; i < from->port_count; i++)
-		if (!find_port(to, from->ports[i].port) && !is_leaving(kernel, from->ports[i].port))
+		if (!config_find_port(to, from->ports[i].port) &&
+		    !is_leaving(kernel, from->ports[i].port))
 			fprintf(out, "port %u is no longer protected\n", from->ports[i].port);
 }
 
@@ -127,7 +120,7 @@ static void drop_claims(const struct reload *reload, const struct config *config
 	for (size_t i = claims->count; i--;) {
 		uint16_t port = claims->held[i].port;
 
-		if (!find_port(config, port) && kernel_get_gate(reload->kernel, port, &gate))
+		if (!config_find_port(config, port) && kernel_get_gate(reload->kernel, port, &gate))
 			claim_drop(claims, port);
 	}
 }
@@ -189,6 +182,6 @@ int reload_names_port(const struct reload *reload, uint16_t port, bool *ret_name
 	int r = read_again(reload, &config, ret_failure);
 
 	if (!r)
-		*ret_named = find_port(&config, port);
+		*ret_named = config_find_port(&config, port);
 	return r;
 }

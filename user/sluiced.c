@@ -86,14 +86,21 @@ static int drop_privileges(struct daemon *daemon)
 	return privileges_limit(PRIVILEGES_SERVE, 0, daemon->why, sizeof(daemon->why));
 }
 
-/* Where the gate is that of the service's user, its files must stay that user's. */
-static int become_remover(struct daemon *daemon)
+/*
+ * Where path is the service's user's, its files must stay that user's: become that user, with what is
+ * needed. Root may have others' files read and written.
+ */
+static int become_owner(struct daemon *daemon, const char *path, uint64_t needed)
 {
-	int r = privileges_become_owner(daemon->config.pin, daemon->why, sizeof(daemon->why));
+	int r = privileges_become_owner(path, daemon->why, sizeof(daemon->why));
 
 	return r ? r
-		 : privileges_limit(PRIVILEGES_LOAD, PRIVILEGES_REMOVE, daemon->why,
-				    sizeof(daemon->why));
+		 : privileges_limit(needed, PRIVILEGES_REMOVE, daemon->why, sizeof(daemon->why));
+}
+
+static int become_remover(struct daemon *daemon)
+{
+	return become_owner(daemon, daemon->config.pin, PRIVILEGES_LOAD);
 }
 
 /* Secrets are in this process' memory: no core dumps, and no file that others can read. */
@@ -462,13 +469,10 @@ static int remove_gate(struct daemon *daemon)
 	return 0;
 }
 
-/* Whose the state folder is, his its files must stay; root may have others read and written. */
 static int become_keeper(struct daemon *daemon)
 {
-	int r = privileges_become_owner(daemon->config.state, daemon->why, sizeof(daemon->why));
+	int r = become_owner(daemon, daemon->config.state, 0);
 
-	if (!r)
-		r = privileges_limit(0, PRIVILEGES_REMOVE, daemon->why, sizeof(daemon->why));
 	return r ? r : guard_process(daemon);
 }
 
