@@ -4,17 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
+
+#include "util.h"
 
 #define REQUEST_MS (CALLER_REQUEST_SECONDS * 1000)
-
-static uint64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
 
 static unsigned count_of(const struct callers *callers, uid_t uid)
 {

@@ -281,7 +281,7 @@ static int explain(const struct kernel_probe *probe, const char *wrong, char *wh
 
 int probe_kernel(unsigned int *ret_ms, char *why, size_t why_size)
 {
-	uint64_t start_ms = bench_now_ms();
+	uint64_t start_ms = monotonic_ms();
 	struct bench *bench;
 	const char *wrong;
 	int r = bench_open(&bench, why, why_size);
@@ -295,6 +295,6 @@ int probe_kernel(unsigned int *ret_ms, char *why, size_t why_size)
 	}
 	bench_close(bench);
 	if (!r)
-		*ret_ms = bench_now_ms() - start_ms;
+		*ret_ms = monotonic_ms() - start_ms;
 	return r;
 }

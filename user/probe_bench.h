@@ -93,8 +93,7 @@ bool bench_relay(struct bench *bench);
 /* Sum of all processors' values of a counter. */
 uint64_t bench_count(const struct bench *bench, enum counter counter);
 
-/* CLOCK_MONOTONIC in milliseconds; when patience ends that begins now; and whether it has ended. */
-uint64_t bench_now_ms(void);
+/* When patience ends that begins now, CLOCK_MONOTONIC in milliseconds; and whether it has ended. */
 uint64_t bench_deadline(void);
 bool bench_is_over(uint64_t deadline_ms);
 

@@ -10,23 +10,16 @@
 #include <linux/tcp.h>
 
 #include "probe_bench.h"
-
-uint64_t bench_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
+#include "util.h"
 
 uint64_t bench_deadline(void)
 {
-	return bench_now_ms() + BENCH_PATIENCE_MS;
+	return monotonic_ms() + BENCH_PATIENCE_MS;
 }
 
 bool bench_is_over(uint64_t deadline_ms)
 {
-	return bench_now_ms() > deadline_ms;
+	return monotonic_ms() > deadline_ms;
 }
 
 void bench_breathe(void)

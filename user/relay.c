@@ -26,6 +26,7 @@
 #include "relay_hand.h"
 #include "relay_sink.h"
 #include "streams.h"
+#include "util.h"
 
 /* The folder whose lock is standard input; one that is made in it asks the relay to end. */
 #define LOCK_PATH "/proc/self/fd/0"
@@ -77,14 +78,6 @@ static int put_socket(const struct relay *relay, const char *map, int socket)
 	r = bpf_map_update_elem(fd, &zero, &value, BPF_ANY) ? -errno : 0;
 	close(fd);
 	return r;
-}
-
-static uint64_t monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
 }
 
 /*

@@ -50,6 +50,10 @@ static inline void close_stream(FILE **stream)
 /* Milliseconds since the epoch, CLOCK_REALTIME. */
 uint64_t now_ms(void);
 
+/* CLOCK_MONOTONIC. */
+uint64_t monotonic_us(void);
+uint64_t monotonic_ms(void);
+
 /* "2026-01-02T03:04:05.678Z" and its end. */
 #define RFC3339_SIZE 25
 

@@ -101,9 +101,6 @@ bool holds(const void *data, size_t size, const char *text);
 /* Call visit for every regular file under the folder. */
 void each_file(const char *folder, void (*visit)(const char *path, void *data), void *data);
 
-/* CLOCK_MONOTONIC in milliseconds; now_ms() is CLOCK_REALTIME. */
-uint64_t monotonic_ms(void);
-
 /* Sleep until this millisecond since the epoch (CLOCK_REALTIME). */
 void sleep_until_ms(uint64_t instant_ms);
 

@@ -21,14 +21,6 @@
 #define MINUTE_MS   60000ull
 #define DAY_MS	    (24 * 60 * MINUTE_MS)
 
-uint64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
-}
-
 void sleep_until_ms(uint64_t instant_ms)
 {
 	struct timespec instant = { .tv_sec = instant_ms / 1000,

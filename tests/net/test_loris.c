@@ -40,14 +40,6 @@
 
 /* --- a client among others ------------------------------------------------------------------------- */
 
-static uint64_t monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
-}
-
 static int compare(const void *a, const void *b)
 {
 	const uint32_t *one = a, *other = b;

@@ -62,14 +62,6 @@ struct asker {
 	int status; /* of the last answer */
 };
 
-static uint64_t monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
-}
-
 static void *ask_until_refused(void *argument)
 {
 	struct asker *asker = argument;
