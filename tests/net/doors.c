@@ -197,6 +197,25 @@ size_t door_read(int server, unsigned int ms, char *ret_read, size_t size)
 	return length;
 }
 
+void door_expect_gated(const char *name, struct client *client, int server, const struct key *key,
+		       unsigned int ms)
+{
+	struct response response;
+	char bytes[1024];
+
+	assert_true(server >= 0);
+	if (door_read(server, ms, bytes, sizeof(bytes)))
+		fail_msg("%s: the application got: %s", name, bytes);
+	assert_int_equal(client_read(client, false, &response), 0);
+	expect_refusal(&response, 401, NULL);
+	client_printf(client, GOOD, key->text);
+	assert_true(door_read(server, PATIENCE_MS, bytes, sizeof(bytes)) > 0);
+	assert_ptr_equal(strstr(bytes, "GET /good"), bytes);
+	stand_in_write(server, GOOD_REPLY);
+	assert_int_equal(client_read(client, false, &response), 0);
+	expect_admitted(&response, 200);
+}
+
 void door_leave(void)
 {
 	close_all();

@@ -9,10 +9,15 @@
 
 #include <stdbool.h>
 
+#include "harness.h"
 #include "http_client.h"
 
 /* What no application may see: a request that nobody counts, and one that is cut short. */
 #define STOLEN "POST /stolen HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+
+/* What it may see, with a key, and what it answers. */
+#define GOOD	   "GET /good HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n"
+#define GOOD_REPLY "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 /* How a connection comes about. */
 struct door {
@@ -46,6 +51,13 @@ int door_accept(unsigned int ms);
 
 /* Read what reaches the application within ms. Returns bytes; a text that ends with NUL is in ret_read. */
 size_t door_read(int server, unsigned int ms, char *ret_read, size_t size);
+
+/*
+ * The client has sent STOLEN: nothing of it reaches the application within ms, it is refused, and then the
+ * connection is good for a request with the key. name is the door's, for what is said of a failure.
+ */
+void door_expect_gated(const char *name, struct client *client, int server, const struct key *key,
+		       unsigned int ms);
 
 /* Close all listeners and servers, and start the application again. */
 void door_leave(void);

@@ -148,6 +148,11 @@ void client_printf(struct client *client, const char *format, ...)
 		fail_msg("sending: %s", strerror(-error));
 }
 
+void client_request(struct client *client, const char *key)
+{
+	client_printf(client, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n", key);
+}
+
 /* Receive more bytes. Returns their number, 0 at the end, or a negative errno. */
 static ssize_t receive(struct client *client)
 {

@@ -58,6 +58,9 @@ int client_send(struct client *client, const void *data, size_t size);
 void client_printf(struct client *client, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Send a request for "/" with a bearer key, whose answer is still to be read. */
+void client_request(struct client *client, const char *key);
+
 /*
  * Read one answer. no_body: to a HEAD request.
  * -ENODATA: end of file before its first byte; -ECONNRESET; -EAGAIN: nothing in time;

@@ -130,6 +130,21 @@ void stand_in_write(int server, const char *text)
 	assert_int_equal(send(server, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
+void stand_in_receive(int server)
+{
+	char request[2048];
+
+	assert_true(recv(server, request, sizeof(request), 0) > 0);
+}
+
+size_t stand_in_make_answer(char *ret_answer, size_t length)
+{
+	size_t head = sprintf(ret_answer, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", length);
+
+	memset(ret_answer + head, 'A', length);
+	return head + length;
+}
+
 bool stand_in_is_spared(int server, unsigned int ms)
 {
 	struct pollfd readable = { .fd = server, .events = POLLIN };

@@ -43,6 +43,12 @@ size_t stand_in_read(int server, const char *text, char *ret_read, size_t size);
 /* Write a text as the application, in one piece. */
 void stand_in_write(int server, const char *text);
 
+/* Receive what is there of a request, at least a byte, and forget it. */
+void stand_in_receive(int server);
+
+/* Make an answer whose body is `length` times 'A'. Returns its size. */
+size_t stand_in_make_answer(char *ret_answer, size_t length);
+
 /* True where nothing reaches the server for ms. */
 bool stand_in_is_spared(int server, unsigned int ms);
 

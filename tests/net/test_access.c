@@ -385,16 +385,26 @@ static void expect_socket(gid_t group, mode_t mode)
 	assert_int_equal(status.st_mode, S_IFSOCK | mode);
 }
 
+/* Give the socket to the callers' group, with that mode. Returns what a caller of that group is told. */
+static int call_as_group(const char *mode_line, mode_t mode, const char *ask)
+{
+	char configuration[96];
+
+	as_root();
+	snprintf(configuration, sizeof(configuration), "[sluice]\nsocket_group = %d\n%s",
+		 CALLERS_GROUP, mode_line);
+	daemon_configure(configuration);
+	daemon_start();
+	expect_socket(CALLERS_GROUP, mode);
+	return call_as(CALLER_ID, CALLERS_GROUP, ask, NULL);
+}
+
 static void group_is_let_in(void **state)
 {
 	const char *ask = request("GET", "/v1/status", "");
 
 	(void)state;
-	as_root();
-	daemon_configure("[sluice]\nsocket_group = 64400\n");
-	daemon_start();
-	expect_socket(CALLERS_GROUP, 0660);
-	assert_int_equal(call_as(CALLER_ID, CALLERS_GROUP, ask, NULL), 200);
+	assert_int_equal(call_as_group("", 0660, ask), 200);
 	assert_int_equal(call_as(OUTSIDER_ID, OUTSIDER_ID, ask, NULL), -EACCES);
 }
 
@@ -403,11 +413,7 @@ static void group_is_kept_out(void **state)
 	const char *ask = request("GET", "/v1/status", "");
 
 	(void)state;
-	as_root();
-	daemon_configure("[sluice]\nsocket_group = 64400\nsocket_mode = 0600\n");
-	daemon_start();
-	expect_socket(CALLERS_GROUP, 0600);
-	assert_int_equal(call_as(CALLER_ID, CALLERS_GROUP, ask, NULL), -EACCES);
+	assert_int_equal(call_as_group("socket_mode = 0600\n", 0600, ask), -EACCES);
 	assert_int_equal(call_as(0, 0, ask, NULL), 200);
 }
 

@@ -21,8 +21,6 @@
 #include "harness.h"
 
 #define QUIET_MS 200
-#define ANSWER	 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-#define GOOD	 "GET /good HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n"
 
 static const struct door plain = { .name = "IPv4", .family = AF_INET };
 static const struct door dual = { .name = "IPv4 at a listener of both",
@@ -67,19 +65,21 @@ static void expect_reset(struct client *client)
 
 static void expect_gated(struct client *client, int server, const struct key *key)
 {
-	struct response response;
-	char bytes[1024];
-
 	client_printf(client, STOLEN);
-	expect_nothing(server, QUIET_MS);
-	assert_int_equal(client_read(client, false, &response), 0);
-	expect_refusal(&response, 401, NULL);
-	client_printf(client, GOOD, key->text);
-	assert_true(door_read(server, PATIENCE_MS, bytes, sizeof(bytes)) > 0);
-	assert_ptr_equal(strstr(bytes, "GET /good"), bytes);
-	assert_int_equal(send(server, ANSWER, strlen(ANSWER), MSG_NOSIGNAL), strlen(ANSWER));
-	assert_int_equal(client_read(client, false, &response), 0);
-	expect_admitted(&response, 200);
+	door_expect_gated("an open connection", client, server, key, QUIET_MS);
+}
+
+/* A daemon, a key, and a connection through a door, accepted. */
+static struct client *open_gated(const struct door *door, struct key *ret_key, int *ret_server)
+{
+	struct client *client;
+
+	daemon_start();
+	*ret_key = key_limited(0, 0);
+	door_listen(door);
+	client = door_connect(door, NULL);
+	*ret_server = door_accept(PATIENCE_MS);
+	return client;
 }
 
 /* --- before the gate ------------------------------------------------------------------------------ */
@@ -214,11 +214,7 @@ static void agent_later(void **state)
 	int server;
 
 	(void)state;
-	daemon_start();
-	key = key_limited(0, 0);
-	door_listen(&plain);
-	client = door_connect(&plain, NULL);
-	server = door_accept(PATIENCE_MS);
+	client = open_gated(&plain, &key, &server);
 	for (enum agent_kind kind = AGENT_MESSAGES; kind <= AGENT_BUFFERS; kind++) {
 		struct agent agent = agent_open(kind);
 		uint64_t cookie = 1, value = server;
@@ -352,12 +348,8 @@ static void zero_copy(void **state)
 	int server;
 
 	(void)state;
-	daemon_start();
-	key = key_limited(0, 0);
-	door_listen(&plain);
 	/* What was judged is read without it. */
-	client = door_connect(&plain, NULL);
-	server = door_accept(PATIENCE_MS);
+	client = open_gated(&plain, &key, &server);
 	client_printf(client, GOOD, key.text);
 	door_delivered(client, PATIENCE_MS);
 	assert_int_equal(by_zero_copy(server, bytes, sizeof(bytes)), -1);
@@ -373,7 +365,7 @@ static void zero_copy(void **state)
 	assert_int_equal(status_number("counts.readUnjudged"), 1);
 	client_printf(client, GOOD, key.text);
 	expect_nothing(server, QUIET_MS);
-	send(server, ANSWER, strlen(ANSWER), MSG_NOSIGNAL);
+	send(server, GOOD_REPLY, strlen(GOOD_REPLY), MSG_NOSIGNAL);
 	assert_true(recv(client->fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0);
 	expect_free_to_use();
 	door_leave();
@@ -412,7 +404,7 @@ static void spliced(void **state)
 		client_printf(client, GOOD, key.text);
 		expect_nothing(server, QUIET_MS);
 		for (int answer = 0; answer < 2; answer++)
-			send(server, ANSWER, strlen(ANSWER), MSG_NOSIGNAL);
+			send(server, GOOD_REPLY, strlen(GOOD_REPLY), MSG_NOSIGNAL);
 		assert_true(recv(client->fd, &byte, 1, MSG_DONTWAIT) <= 0);
 		assert_int_equal(status_number("counts.readUnjudged"), i + 1);
 	}

@@ -17,8 +17,6 @@
 #include "harness.h"
 
 #define QUIET_MS 100
-#define ANSWER	 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-#define GOOD	 "GET /good HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n"
 
 static const struct door doors[] = {
 	{ .name = "IPv4", .family = AF_INET },
@@ -51,33 +49,13 @@ static void write_sysctl(const char *name, const char *value)
 	close(fd);
 }
 
-/* The connection is refused its request without a key, and then granted one with a key. */
-static void expect_gated(const struct door *door, struct client *client, int server,
-			 const struct key *key)
-{
-	struct response response;
-	char bytes[1024];
-
-	assert_true(server >= 0);
-	if (door_read(server, QUIET_MS, bytes, sizeof(bytes)))
-		fail_msg("%s: the application got: %s", door->name, bytes);
-	assert_int_equal(client_read(client, false, &response), 0);
-	expect_refusal(&response, 401, NULL);
-	client_printf(client, GOOD, key->text);
-	assert_true(door_read(server, PATIENCE_MS, bytes, sizeof(bytes)) > 0);
-	assert_ptr_equal(strstr(bytes, "GET /good"), bytes);
-	assert_int_equal(send(server, ANSWER, strlen(ANSWER), MSG_NOSIGNAL), strlen(ANSWER));
-	assert_int_equal(client_read(client, false, &response), 0);
-	expect_admitted(&response, 200);
-}
-
 /* The bytes come before accept(). */
 static void try_early(const struct door *door, const struct key *key)
 {
 	struct client *client = door_connect(door, STOLEN);
 
 	door_delivered(client, PATIENCE_MS);
-	expect_gated(door, client, door_accept(PATIENCE_MS), key);
+	door_expect_gated(door->name, client, door_accept(PATIENCE_MS), key, QUIET_MS);
 }
 
 static void try_late(const struct door *door, const struct key *key)
@@ -87,7 +65,7 @@ static void try_late(const struct door *door, const struct key *key)
 
 	client_printf(client, STOLEN);
 	door_delivered(client, PATIENCE_MS);
-	expect_gated(door, client, server, key);
+	door_expect_gated(door->name, client, server, key, QUIET_MS);
 }
 
 static unsigned int try_door(const struct door *door, const struct key *key)
@@ -242,7 +220,7 @@ static void serve_elsewhere(const struct hand_over *how, int fd, int talk)
 	if (!how->accepted && poll(&ready, 1, PATIENCE_MS) == 1)
 		fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	length = door_read(fd, PATIENCE_MS, bytes, sizeof(bytes));
-	send(fd, ANSWER, strlen(ANSWER), MSG_NOSIGNAL);
+	send(fd, GOOD_REPLY, strlen(GOOD_REPLY), MSG_NOSIGNAL);
 	send(talk, bytes, length, 0);
 	_exit(0);
 }

@@ -62,29 +62,8 @@ static struct client *open_small(int segment)
 	return open_with(segment, true);
 }
 
-static void ask(struct client *client, const char *key)
-{
-	client_printf(client, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n", key);
-}
-
 /* Refused; what is in it must never be seen again. */
 static const char refused[] = "GET / HTTP/1.1\r\nHost: a\r\nX: ZZZZZZZZZZZZZZZZZZZZZZZZZZ\r\n\r\n";
-
-static void receive_request(void)
-{
-	char request[2048];
-
-	assert_true(recv(server, request, sizeof(request), 0) > 0);
-}
-
-/* An answer whose body is `length` times 'A'. Returns its size. */
-static size_t make_answer(char *answer, size_t length)
-{
-	size_t head = sprintf(answer, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", length);
-
-	memset(answer + head, 'A', length);
-	return head + length;
-}
 
 /* Write what the socket takes now. Returns how much that was. */
 static size_t write_some(const char *bytes, size_t size)
@@ -136,15 +115,15 @@ static void second_request(void **state)
 {
 	static char answer[ANSWER_MAX], read[ANSWER_MAX];
 	struct key key = key_limited(1000, 10000);
-	size_t size = make_answer(answer, 200000);
+	size_t size = stand_in_make_answer(answer, 200000);
 
 	port = stand_in_listen();
 	for (int i = 0; i < 4; i++) {
 		struct client *client = open_small(1000);
 		size_t written, got;
 
-		ask(client, key.text);
-		receive_request();
+		client_request(client, key.text);
+		stand_in_receive(server);
 		written = write_some(answer, size);
 		assert_in_range(written, 1, size - 1);
 		assert_int_equal(client_send(client, refused, strlen(refused)), 0);
@@ -197,16 +176,16 @@ static unsigned int answer_tightly(struct client *client, int room, const char *
 	unsigned int tight = 0;
 	bool enough[ANSWERS];
 	char answer[128];
-	size_t size = make_answer(answer, 10);
+	size_t size = stand_in_make_answer(answer, 10);
 
 	/* All at once: what the client sends later would acknowledge, and bring room. */
 	for (int n = 0; n < 1 + ANSWERS; n++)
-		ask(client, key);
-	receive_request();
+		client_request(client, key);
+	stand_in_receive(server);
 	fill_send_buffer(room, filling);
 	assert_int_equal(send(server, "0\r\n\r\n", 5, MSG_NOSIGNAL), 5);
 	for (int n = 0; n < ANSWERS; n++) {
-		receive_request();
+		stand_in_receive(server);
 		enough[n] = room_left() > TIGHT;
 		tight += enough[n] && room_left() < ROOMY;
 		assert_int_equal(send(server, answer, size, MSG_NOSIGNAL), size);
@@ -311,16 +290,16 @@ static void answer_into(struct reading *reading, int room, const char *key)
 	static char answers[ANSWER_MAX];
 	size_t size, more;
 
-	ask(reading->client, key);
-	receive_request();
+	client_request(reading->client, key);
+	stand_in_receive(server);
 	size = fill_send_buffer(room, answers);
 	for (int n = 0; n < SHORT; n++) {
-		more = n ? make_answer(answers + size, n)
+		more = n ? stand_in_make_answer(answers + size, n)
 			 : (size_t)sprintf(answers + size, "0\r\n\r\n");
 		write_out(reading, answers + size, more);
 		size += more;
-		ask(reading->client, key);
-		receive_request();
+		client_request(reading->client, key);
+		stand_in_receive(server);
 	}
 	expect_exactly(reading, answers, size, size);
 }
@@ -399,13 +378,13 @@ static void room_for_one_piece(void **state)
 		reading.client = open_with(1460, false);
 		set_send_buffer(6000);
 		setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
-		ask(reading.client, key.text);
-		ask(reading.client, key.text);
-		receive_request();
+		client_request(reading.client, key.text);
+		client_request(reading.client, key.text);
+		stand_in_receive(server);
 		make_deaf(true);
 		sent = leave_less_than_a_buffer(first, answers);
-		receive_request();
-		size = sent + make_answer(answers + sent, LENGTH);
+		stand_in_receive(server);
+		size = sent + stand_in_make_answer(answers + sent, LENGTH);
 		tight += room_left() > 0;
 		sent += write_some(answers + sent, size - sent);
 		make_deaf(false);
@@ -450,18 +429,18 @@ static void little_unsent(void **state)
 
 		reading.size = 0;
 		reading.client = open_with(1460, true);
-		ask(reading.client, key.text);
-		ask(reading.client, key.text);
-		receive_request();
-		size = make_answer(answers, WINDOW + more);
+		client_request(reading.client, key.text);
+		client_request(reading.client, key.text);
+		stand_in_receive(server);
+		size = stand_in_make_answer(answers, WINDOW + more);
 		sent = write_some(answers, size);
 		assert_int_equal(sent, size);
-		receive_request();
+		stand_in_receive(server);
 		for (unsigned int before = 0; before != unsent();) {
 			before = unsent();
 			breathe();
 		}
-		size += make_answer(answers + sent, CHUNK);
+		size += stand_in_make_answer(answers + sent, CHUNK);
 		limit_unsent(unsent() + SOME);
 		sent += write_some(answers + sent, size - sent);
 		limit_unsent(-1);
@@ -491,8 +470,8 @@ static void room_shrinks(void **state)
 		struct response response = {};
 
 		set_send_buffer(65536);
-		ask(client, key.text);
-		receive_request();
+		client_request(client, key.text);
+		stand_in_receive(server);
 		make_deaf(true);
 		fill_send_buffer(room, filling);
 		/* The kernel asks for room before a buffer is begun, and not as it grows. */

@@ -270,6 +270,31 @@ void traffic_stop(struct traffic *traffic)
 	munmap(traffic->tally, sizeof(*traffic->tally));
 }
 
+void strangers_start(struct hammer *ret_hammer, const struct application *application)
+{
+	static const char *unknown[1];
+
+	unknown[0] = unknown_key();
+	*ret_hammer = (struct hammer){ .port = application->port,
+				       .target = "/never",
+				       .keys = unknown,
+				       .key_count = 1,
+				       .processes = 1,
+				       .connections = 2,
+				       .pause_us = 1000 };
+	hammer_start(ret_hammer);
+}
+
+void strangers_stop(struct hammer *hammer, const struct application *application)
+{
+	hammer_stop(hammer);
+	assert_string_equal(hammer->tally->first_wrong, "");
+	assert_int_equal(hammer->tally->wrong + hammer->tally->closed, 0);
+	assert_int_equal(hammer->tally->admitted, 0);
+	assert_true(hammer->tally->unauthorized > 100);
+	expect_seen(application, "/never", 0);
+}
+
 void traffic_kill(void)
 {
 	for (int i = 0; i < TRAFFIC_CONNECTIONS; i++) {

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "harness.h"
+#include "http_client.h"
 
 #define TRAFFIC_CONNECTIONS 12
 
@@ -40,6 +41,13 @@ void traffic_more(const struct traffic *traffic, uint64_t count);
 
 /* Stop, and check that all was right, and each request counted once. */
 void traffic_stop(struct traffic *traffic);
+
+/*
+ * Beside it, requests for /never with a key that was never issued. At the stop it is checked that each
+ * was refused, and that the application was given none.
+ */
+void strangers_start(struct hammer *ret_hammer, const struct application *application);
+void strangers_stop(struct hammer *hammer, const struct application *application);
 
 /* Kill what a test that failed left running. */
 void traffic_kill(void);
