@@ -295,6 +295,7 @@ static void use_at_the_end(const struct key *key, int status)
 static void wiped(void **state)
 {
 	struct needles needles;
+	char text[8192];
 	struct key key;
 
 	(void)state;
@@ -304,6 +305,8 @@ static void wiped(void **state)
 	for (int i = 0; i < 20; i++)
 		key = key_limited(0, 0);
 	make_needles(&key, &needles);
+	/* An answer is with its client before the daemon has wiped it; by the next it is done. */
+	assert_int_equal(api("GET", "/v1/status", NULL, text, sizeof(text)), 200);
 	search_own(&needles);
 	use_everywhere(&key, 200);
 	use_at_the_end(&key, 200);
