@@ -29,6 +29,9 @@
 #define RESET_AT	49
 #define RESET_WIDTH	13
 
+/* poll() says that a send buffer can be written once a third of it is free; some of that is overhead. */
+#define WRITABLE_PART 8
+
 /* One pass over a message. */
 struct walk {
 	struct sk_msg_md *msg;
@@ -40,7 +43,8 @@ struct walk {
 	__u32 length; /* bytes of the window */
 	__u32 event;  /* enum response_event that ended the window */
 	__u32 failed;
-	__u32 over; /* the answer ends with this message, or in it */
+	__u32 over;    /* the answer ends with this message, or in it */
+	__u32 certain; /* bytes that the kernel will take at once for certain */
 };
 
 /* Whether the kernel sends, and not the application: buffers sent back out of their own socket. */
@@ -181,6 +185,7 @@ static __noinline long insert_headers(struct walk *walk)
 	put_digits(p + REMAINING_AT, REMAINING_WIDTH, walk->conn->remaining);
 	put_digits(p + RESET_AT, RESET_WIDTH, walk->conn->reset_ms);
 	walk->failed = 0;
+	walk->certain = end;
 	walk->offset = end;
 	return 0;
 }
@@ -309,7 +314,7 @@ static __always_inline __u32 follow_answer(struct walk *walk)
  * The first `bytes` bytes of the message were looked at, and go out. Where they end the answer, the
  * turn is the client's; nobody may find that before he can find that they are not out yet.
  */
-static __always_inline int pass(struct walk *walk, __u32 bytes)
+static __always_inline void note_passed(struct walk *walk, __u32 bytes)
 {
 	struct conn *conn = walk->conn;
 
@@ -319,14 +324,45 @@ static __always_inline int pass(struct walk *walk, __u32 bytes)
 		core_store(conn->answer_due, 0);
 		tell_turn(conn, walk->cookie);
 	}
-	return SK_PASS;
 }
 
 /* Send the first `bytes` bytes of the message, and look at the rest as a message of its own. */
 static __always_inline int pass_some(struct walk *walk, __u32 bytes)
 {
 	bpf_msg_apply_bytes(walk->msg, bytes);
-	return pass(walk, bytes);
+	note_passed(walk, bytes);
+	return SK_PASS;
+}
+
+/* Bytes that there is room for, at least, where poll() says that a socket can be written. */
+static __always_inline __u32 writable_bytes(const struct tcp_sock *tcp)
+{
+	__u32 all = ((const struct sock *)tcp)->sk_sndbuf, unsent = unsent_max(tcp);
+
+	return (all < unsent ? all : unsent) / WRITABLE_PART;
+}
+
+/*
+ * Pass the message, all of which was looked at.
+ *
+ * Where the kernel takes a part of what it was to take, it takes as many bytes next time, and asks no
+ * question about them (tcp_bpf_send_verdict()): the rest, and what the application has joined to that. The
+ * end of a chunked answer could be in these, and would not be found. So the kernel is to take no more than
+ * half of the message, and as much as there is room for when the application comes again, and asks then.
+ */
+static __noinline int pass(struct walk *walk)
+{
+	struct sk_msg_md *msg = walk->msg;
+	const struct conn *conn = walk->conn;
+	__u32 bytes = (msg->size + 1) / 2, room = writable_bytes(walk->tcp);
+
+	if (!conn->answer_due || conn->response.state == RESPONSE_IN_BODY ||
+	    fits(walk->tcp, msg->size, pieces(msg->size), 0))
+		return SK_PASS;
+	if (bytes > room && room)
+		bytes = room;
+	bpf_msg_apply_bytes(msg, bytes > walk->certain ? bytes : walk->certain);
+	return SK_PASS;
 }
 
 /* The application writes: follow its answer, and give it its headers. */
@@ -344,7 +380,7 @@ static __always_inline int application_writes(struct walk *walk)
 	if (conn->closing == CLOSING_DUE)
 		return is_amid(conn, tcp) ? give_up(conn) : answer_and_close(walk, 0);
 	if (again >= msg->size)
-		return SK_PASS;
+		return pass(walk);
 	walk->offset = again;
 	end = follow_answer(walk);
 	if (walk->failed) /* it has grown by bytes that nobody wrote */
@@ -352,7 +388,8 @@ static __always_inline int application_writes(struct walk *walk)
 	/* An answer to no request that was counted does not go out. */
 	if (end < msg->size)
 		return end ? pass_some(walk, end) : give_up(conn);
-	return pass(walk, msg->size);
+	note_passed(walk, msg->size);
+	return pass(walk);
 }
 
 SEC("sk_msg")

@@ -494,6 +494,75 @@ static void room_shrinks(void **state)
 	stand_in_leave();
 }
 
+/* Likewise, but write only when poll() says so. */
+static void write_when_told(struct reading *reading, const char *bytes, size_t size)
+{
+	struct pollfd writable = { .fd = server, .events = POLLOUT };
+	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+	size_t written = 0;
+
+	while (written < size) {
+		assert_true(monotonic_ms() < end_ms);
+		if (poll(&writable, 1, 0) == 1)
+			written += write_some(bytes + written, size - written);
+		else
+			read_some(reading);
+	}
+}
+
+/* Add some chunks to an answer, and its end. Returns its size. */
+static size_t finish_chunked(char *answer, size_t size, int chunks)
+{
+	for (int i = 0; i < chunks; i++)
+		size += sprintf(answer + size, "%x\r\n%0*d\r\n", CHUNK + i, CHUNK + i, 0);
+	return size + sprintf(answer + size, "0\r\n\r\n");
+}
+
+/*
+ * An application joins the rest of what it could not write with what follows, as servers that use writev()
+ * do. Where the kernel took a part of the one it does not ask the message program about the other: the end
+ * of the answer must be found all the same, and the next request be let in.
+ */
+static void joined_to_the_rest(void **state)
+{
+	static char answers[ANSWER_MAX];
+	static struct reading reading;
+	struct key key = key_limited(10000, 100000);
+	unsigned int parted = 0;
+
+	port = stand_in_listen();
+	for (int chunks = 0; chunks < 24; chunks++) {
+		int first = 20000 + 1777 * chunks;
+		size_t sent, size;
+
+		reading.size = 0;
+		reading.client = open_small(chunks % 2 ? 1000 : 1460);
+		set_send_buffer(chunks % 3 ? 10000 : 20000);
+		client_request(reading.client, key.text);
+		stand_in_receive(server);
+		size = sprintf(answers,
+			       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+			       "%x\r\n%0*d\r\n",
+			       first, first, 0);
+		sent = write_some(answers, size);
+		parted += sent < size;
+		size = finish_chunked(answers, size, chunks);
+		write_when_told(&reading, answers + sent, size - sent);
+		client_request(reading.client, key.text);
+		/* Who writes without waiting polls: README, Limits. */
+		assert_int_equal(poll(&(struct pollfd){ .fd = server, .events = POLLIN }, 1,
+				      PATIENCE_MS),
+				 1);
+		stand_in_receive(server);
+		sent = size;
+		size += stand_in_make_answer(answers + size, CHUNK);
+		expect_exactly(&reading, answers, sent, size);
+		client_close(reading.client);
+	}
+	assert_true(parted > 20);
+	stand_in_leave();
+}
+
 static const struct promise promises[] = {
 	{ "a request that comes while an answer is written in parts: nothing of it gets out",
 	  second_request, 0 },
@@ -504,6 +573,8 @@ static const struct promise promises[] = {
 	{ "answers where little may wait unsent: no byte is lost or doubled", little_unsent, 0 },
 	{ "a send buffer whose room shrinks after a request was refused: the refusal comes",
 	  room_shrinks, 0 },
+	{ "the rest of a write, joined to the end of the answer: the next request is let in",
+	  joined_to_the_rest, 0 },
 };
 
 int main(void)
