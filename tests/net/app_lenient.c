@@ -183,7 +183,7 @@ static void take_field(struct request *request, char *line)
 	for (const char *from = line; from < value && length < sizeof(name) - 1; from++)
 		if (!isspace((unsigned char)*from))
 			name[length++] = *from == '_' ? '-' : tolower((unsigned char)*from);
-	request->odd |= (strstr(name, "content-length") || strstr(name, "transfer-encoding")) &&
+	request->odd |= (!strcmp(name, "content-length") || !strcmp(name, "transfer-encoding")) &&
 			(memchr(line, '_', value - line) || (size_t)(value - line) != length);
 	value += 1 + strspn(value + 1, " \t");
 	end = value + strlen(value);
