@@ -13,7 +13,8 @@
 
 #define UPLOAD_SIZE (512 * 1024)
 #define PIPELINE    6
-#define TARGET	    "/traffic"
+#define NAME	    "traffic" /* is in all targets */
+#define TARGET	    "/" NAME
 #define PAUSE_US    30000 /* so that a pipeline's key lasts for a minute: 10,000 requests */
 
 /* Of the traffic that runs. */
@@ -220,6 +221,7 @@ void traffic_start(struct traffic *traffic)
 			 200);
 	traffic->large_digest = digest(response.body, response.body_length);
 	client_close(client);
+	traffic->seen = requests_seen(traffic->application, NAME);
 	traffic->tally = mmap(NULL, sizeof(*traffic->tally), PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(traffic->tally != MAP_FAILED);
@@ -266,6 +268,7 @@ void traffic_stop(struct traffic *traffic)
 		counted += day;
 	}
 	assert_int_equal(counted, traffic->tally->admitted);
+	expect_seen(traffic->application, NAME, traffic->seen + counted - 1 /* for /large */);
 	printf("# %lu admitted, %lu refused\n", traffic->tally->admitted, traffic->tally->refused);
 	munmap(traffic->tally, sizeof(*traffic->tally));
 }

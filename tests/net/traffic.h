@@ -31,6 +31,7 @@ struct traffic {
 	struct traffic_tally *tally;
 	pid_t pids[TRAFFIC_CONNECTIONS];
 	uint64_t large_digest; /* of what /large is */
+	uint64_t seen;	       /* by the application, before */
 };
 
 /* Make the keys and start, returning when each connection has had an answer. */
@@ -39,7 +40,7 @@ void traffic_start(struct traffic *traffic);
 /* Wait until so many more requests were answered. */
 void traffic_more(const struct traffic *traffic, uint64_t count);
 
-/* Stop, and check that all was right, and each request counted once. */
+/* Stop, and check that all was right, and each request counted once and executed once. */
 void traffic_stop(struct traffic *traffic);
 
 /*
