@@ -29,7 +29,7 @@ enum step {
 	STEP_END,    /* likewise, and the connection ends without an answer */
 	/* They were not judged, and nothing has changed: */
 	STEP_MORE, /* a head goes on behind them */
-	STEP_WAIT, /* an earlier answer is not out yet */
+	STEP_WAIT, /* an earlier answer is not out yet, or there is no memory */
 	STEP_PART, /* they are more than can be judged at once, which judgement.taken is */
 };
 
@@ -68,6 +68,15 @@ static __noinline void measure(struct judgement *judged, struct body *body, __u3
 	judged->taken = at + body->left;
 	body->left = 0;
 	judged->extent = SCAN_END;
+}
+
+/*
+ * Have the chunks that are looked at be those that the application will read. A client on this machine
+ * may have sent pages that it can still write to: sendfile(2), vmsplice(2).
+ */
+static __always_inline bool hold_still(struct judgement *judged)
+{
+	return !bpf_skb_pull_data(judged->skb, judged->skb->len);
 }
 
 /* Whether there are bytes behind what can be judged. */
@@ -248,6 +257,8 @@ static __noinline enum step judge_request(struct judgement *judged)
 	has_key = decide_head(result, head, decision);
 	if (result != HTTP_DONE)
 		return refuse_and_close(judged, true);
+	if (head->chunked && !hold_still(judged))
+		return STEP_WAIT;
 	body->left = head->content_length;
 	body->chunked = head->chunked;
 	body->refused = false;
@@ -294,6 +305,8 @@ static __noinline enum step judge_body(struct judgement *judged)
 	struct conn *conn = judged->conn;
 	struct body body = conn->body;
 
+	if (body.chunked && !hold_still(judged))
+		return STEP_WAIT;
 	measure(judged, &body, 0);
 	if (judged->extent == SCAN_BAD)
 		return judge_bad_body(judged);

@@ -5,8 +5,11 @@
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -104,10 +107,78 @@ static void multipath(void **state)
 	door_leave();
 }
 
+/* A chunked body of one chunk, or the same bytes as an end and a request that nobody counts. */
+static void make_body(char *ret_body, size_t size, bool stolen)
+{
+	int begin = stolen ? sprintf(ret_body, "0\r\n\r\n" STOLEN)
+			   : sprintf(ret_body, "%08zx\r\n", size - 10 - 7);
+
+	memset(ret_body + begin, 'A', size - begin);
+	if (!stolen)
+		memcpy(ret_body + size - 7, "\r\n0\r\n\r\n", 7);
+}
+
+/* Send pages that stay the client's. */
+static void send_pages(struct client *client, int file, bool spliced, size_t size)
+{
+	loff_t offset = 0;
+	int pipes[2];
+
+	if (!spliced) {
+		assert_int_equal(sendfile(client->fd, file, NULL, size), size);
+		return;
+	}
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	assert_int_equal(splice(file, &offset, pipes[1], NULL, size, 0), size);
+	assert_int_equal(splice(pipes[0], NULL, client->fd, NULL, size, 0), size);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* A client on this machine writes to its pages when they have been judged, and were not read yet. */
+static void changed_when_judged(void **state)
+{
+	static const char *const head = "POST /judged HTTP/1.1\r\nHost: a\r\n"
+					"Authorization: Bearer %s\r\n"
+					"Transfer-Encoding: chunked\r\n\r\n";
+	static char body[40000], got[50000];
+	struct key key = key_limited(1000, 10000);
+
+	stand_in_listen();
+	for (int i = 0; i < 8; i++) {
+		bool spliced = i & 1, together = i & 2;
+		size_t size = i & 4 ? sizeof(body) : 400;
+		int file = memfd_create("pages", MFD_CLOEXEC), server;
+		struct client *client = stand_in_meet(&server);
+		char text[512];
+		int length = sprintf(text, head, key.text);
+
+		make_body(body, size, false);
+		assert_int_equal(write(file, body, size), size);
+		assert_int_equal(lseek(file, 0, SEEK_SET), 0);
+		assert_int_equal(send(client->fd, text, length, together ? MSG_MORE : 0), length);
+		if (!together)
+			stand_in_read(server, "\r\n\r\n", got, sizeof(got));
+		send_pages(client, file, spliced, size);
+		assert_true(door_delivered(client, PATIENCE_MS));
+		make_body(body, size, true);
+		assert_int_equal(pwrite(file, body, size, 0), size);
+		stand_in_read(server, "\r\n0\r\n\r\n", got, sizeof(got));
+		if (strstr(got, "stolen"))
+			fail_msg("spliced %d, together %d, %zu bytes: a request got in", spliced,
+				 together, size);
+		client_close(client);
+		close(file);
+	}
+	stand_in_leave();
+}
+
 static const struct promise promises[] = {
 	{ "an answer of 3,000 chunks in one write is followed to its end", many_chunks, 0 },
 	{ "an answer that no counted request asked for does not get out", unasked_answer, 0 },
 	{ "a multipath connection brings no request in unjudged", multipath, 0 },
+	{ "chunks in pages that the client writes to: what was judged is what is read",
+	  changed_when_judged, 0 },
 };
 
 int main(void)
