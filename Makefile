@@ -86,7 +86,7 @@ build/test/obj/%.o: %.c $(USER_HEADERS) $(BPF_HEADERS) $(wildcard tests/*/*.h) M
 	$(Q)$(CC) $(OUR_CPPFLAGS) -Itests $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) -O1 $(SANITIZE) -c $< -o $@
 
 # Those that have the programs in them, or know of them by the skeleton.
-SKEL_USERS := kernel kernel_tables probe probe_bench probe_relay probe_talk probe_whole
+SKEL_USERS := kernel kernel_lost kernel_tables probe probe_bench probe_relay probe_talk probe_whole
 $(foreach name,$(SKEL_USERS),build/obj/user/$(name).o build/test/obj/user/$(name).o): build/sluice.skel.h
 
 build/sluiced: $(patsubst %.c,build/obj/%.o,user/sluiced.c $(LIB_SOURCES))
@@ -138,11 +138,12 @@ build/test/tests/net/test_fuzz_gate: $(FUZZ_GATE)
 
 # A message program that is wrong, for the probes to find.
 build/bpf/tests/net/unfit.o: bpf/answer.bpf.c
-build/test/unfit.skel.h: build/bpf/tests/net/unfit.o
+build/test/%.skel.h: build/bpf/tests/net/%.o
 	$(say) SKEL $@
 	@mkdir -p $(@D)
-	$(Q)$(BPFTOOL) gen skeleton $< name unfit_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 build/test/obj/tests/net/test_probe.o: build/test/unfit.skel.h
+build/test/obj/tests/net/test_agents.o: build/test/agent.skel.h
 
 build/test/tests/cli/test_%: build/test/obj/tests/cli/test_%.o $(CLI_SHARED) $(NET_SHARED) $(TEST_LIB)
 	$(say) LINK $@

@@ -103,6 +103,11 @@ struct settings {
 	__u32 abi; /* SLUICE_ABI; stays at this place, so that every version can read it */
 };
 
+/* What sluice_forget is told. */
+struct forgetting {
+	__u64 cookie;
+};
+
 /* What sluice_drain says of each connection of a port that is draining. */
 struct drained {
 	__u64 cookie;
@@ -244,9 +249,9 @@ struct injecting {
 
 /* Value of `marks`: what the gate knows of a socket. One from before the gate has none. */
 struct socket_mark {
-	__u64 cookie; /* key of the record, where enrolled */
-	__u32 state;  /* enum mark */
-	__u32 reserved;
+	__u64 cookie;	    /* key of the record, where enrolled */
+	__u32 state;	    /* enum mark; 0: not yet */
+	__u32 others_calls; /* flags of bpf_sock_ops_cb_flags that were set before, by another program */
 };
 
 enum mark {

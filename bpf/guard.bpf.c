@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Which sockets are gated, and that no other gets a byte.
+ * That no socket of a protected port gets a byte that is not gated.
  *
- * sluice_enrol puts each connection to a protected port into the sockhash. sluice_guard lets no
- * payload reach one that is not there, whatever the reason, and turns away at the handshake what
- * could not be enrolled afterwards.
+ * Lets no payload reach a connection that was not enrolled (enrol.bpf.c), whatever the reason, and turns
+ * away at the handshake what could not be enrolled afterwards.
  */
 #include <linux/bpf.h>
-#include <linux/errno.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -21,10 +19,6 @@
 #include "handoff.bpf.h"
 #include "kernel.bpf.h"
 #include "maps.bpf.h"
-
-/* asm-generic/socket.h; linux/socket.h does not have them. */
-#define SOL_SOCKET  1
-#define SO_RCVLOWAT 18
 
 #define GUARD_PASS 1
 #define GUARD_DROP 0
@@ -52,181 +46,6 @@ const volatile __u32 max_connections = 1;
 
 /* How long no data is taken with a handshake, once a connection could not be enrolled. */
 #define DISTRUST_NS (600ULL * 1000000000)
-
-/* What a record is when its connection is made: zero. */
-static const struct conn fresh_conn;
-
-static __always_inline struct enrolment *how_it_goes(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&enrolment, &zero);
-}
-
-static __always_inline void count_open(__s64 change)
-{
-	struct enrolment *goes = how_it_goes();
-
-	if (goes)
-		__sync_fetch_and_add(&goes->open, change);
-}
-
-/* --- enrolment ------------------------------------------------------------------------------- */
-
-/* What the sockhash says no with: sock_map_link() and sk_psock_init() in the kernel. */
-static __always_inline enum counter reason(long error)
-{
-	switch (error) {
-	case -E2BIG:
-		return COUNTER_UNGATED_ROOM;
-	case -EBUSY:
-		return COUNTER_UNGATED_AGENT;
-	case -EINVAL:
-	case -EOPNOTSUPP:
-		return COUNTER_UNGATED_PROTOCOL;
-	default:
-		return COUNTER_UNGATED_MEMORY;
-	}
-}
-
-/* The guard keeps every byte from it that comes from now on, and the daemon resets it. */
-static __noinline void leave_ungated(struct bpf_sock_ops *ops, long error)
-{
-	struct socket_mark mark = { .state = MARK_UNGATED };
-	struct enrolment *goes = how_it_goes();
-	struct bpf_sock *sk = ops->sk;
-
-	if (sk)
-		bpf_sk_storage_get(&marks, sk, &mark, BPF_SK_STORAGE_GET_F_CREATE);
-	if (goes)
-		core_store(goes->failed_ns, bpf_ktime_get_ns());
-	count(reason(error));
-}
-
-/* Returns 0 or a negative errno. */
-static __always_inline long enrol(struct bpf_sock_ops *ops, const struct gate *gate)
-{
-	__u64 cookie = bpf_get_socket_cookie(ops);
-	struct socket_mark mark = { .cookie = cookie, .state = MARK_ENROLLED };
-	struct bpf_sock *sk = ops->sk;
-	struct conn *conn;
-	long error;
-
-	error = bpf_map_update_elem(&conns, &cookie, &fresh_conn, BPF_NOEXIST);
-	if (error)
-		return error;
-	conn = bpf_map_lookup_elem(&conns, &cookie);
-	if (!conn || !sk)
-		return -ENOMEM;
-	conn->gate = *gate;
-	conn->next_seq = ops->rcv_nxt;
-	error = bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG |
-						       BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
-	if (!error)
-		error = bpf_sock_hash_update(ops, &socks, &cookie, BPF_NOEXIST);
-	/* The mark is what the guard looks for, so it comes last. */
-	if (!error && !bpf_sk_storage_get(&marks, sk, &mark, BPF_SK_STORAGE_GET_F_CREATE))
-		error = -ENOMEM;
-	if (error) {
-		bpf_map_delete_elem(&conns, &cookie);
-		return error;
-	}
-	count_open(1);
-	count(COUNTER_CONNECTIONS_OPENED);
-	return 0;
-}
-
-static __always_inline void forget(struct bpf_sock_ops *ops)
-{
-	__u64 cookie = bpf_get_socket_cookie(ops);
-
-	if (bpf_map_delete_elem(&conns, &cookie))
-		return;
-	count_open(-1);
-	count(COUNTER_CONNECTIONS_CLOSED);
-}
-
-/* Whether there is anything that the application has not read, or that no verdict was asked for. */
-static __always_inline bool has_unread(struct tcp_sock *tcp)
-{
-	const struct sk_psock *psock = psock_of(tcp);
-	struct list_head *message = NULL;
-	struct sk_buff *buffer = NULL;
-	unsigned long redirect = 0;
-
-	if (((struct sock *)tcp)->sk_receive_queue.qlen)
-		return true;
-	bpf_core_read(&message, sizeof(message), &psock->ingress_msg.next);
-	if (message && message != &psock->ingress_msg)
-		return true;
-	if (!is_underway(tcp))
-		return false;
-	/* What the kernel's worker sends out of the connection does not count. */
-	bpf_core_read(&buffer, sizeof(buffer), &psock->ingress_skb.next);
-	bpf_core_read(&redirect, sizeof(redirect), &buffer->_sk_redir);
-	return redirect & BPF_F_INGRESS;
-}
-
-/*
- * A packet is about to leave a connection.
- *
- * Bytes that came before accept() are judged when the application first reads. The kernel notes then
- * where it began to read as where it has come to (tcp_bpf_recvmsg_parser()), and takes what the
- * verdict ate for unread until the connection ends: poll() would never stop telling the application
- * to read. SO_RCVLOWAT is how many unread bytes it takes for that.
- */
-static __noinline void hide_eaten(struct bpf_sock_ops *ops, struct tcp_sock *tcp)
-{
-	int lowat = tcp->rcv_nxt - tcp->copied_seq + 1;
-
-	if (has_unread(tcp))
-		return;
-	if (lowat > 1)
-		bpf_setsockopt(ops, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof(lowat));
-	/* That was its first recv(): it has answered. An acknowledgement may be sent amid one. */
-	if (ops->skb_len)
-		bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG);
-}
-
-SEC("sockops")
-int sluice_enrol(struct bpf_sock_ops *ops)
-{
-	struct socket_mark not_ours = { .state = MARK_NOT_OURS };
-	struct gate_key key = { .port = ops->local_port };
-	struct bpf_sock *sk = ops->sk;
-	const struct gate *gate;
-	struct tcp_sock *tcp;
-	long error;
-
-	if (ops->op == BPF_SOCK_OPS_STATE_CB) {
-		if (ops->args[1] == BPF_TCP_CLOSE)
-			forget(ops);
-		return 1;
-	}
-	if (ops->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB) {
-		tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
-		if (tcp)
-			hide_eaten(ops, tcp);
-		return 1;
-	}
-	if (ops->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB &&
-	    ops->op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
-		return 1;
-	key.netns_cookie = bpf_get_netns_cookie(ops);
-	gate = bpf_map_lookup_elem(&gates, &key);
-	if (!gate || !sk)
-		return 1;
-	if (ops->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) {
-		bpf_sk_storage_get(&marks, sk, &not_ours, BPF_SK_STORAGE_GET_F_CREATE);
-		return 1;
-	}
-	error = enrol(ops, gate);
-	if (error)
-		leave_ungated(ops, error);
-	return 1;
-}
-
-/* --- the guard ------------------------------------------------------------------------------- */
 
 /* Offset of the TCP header, negative where it is not found. */
 static __always_inline int tcp_offset(struct __sk_buff *skb)
@@ -533,10 +352,15 @@ int sluice_guard(struct __sk_buff *skb)
 		return gate ? guard_handshake(skb, tcp, gate) : GUARD_PASS;
 	/* One that is enrolled is gated for as long as it lives, whatever becomes of its port. */
 	mark = bpf_sk_storage_get(&marks, sk, 0, 0);
+	if (mark && !mark->state)
+		mark = NULL;
 	if (mark && mark->state != MARK_UNGATED)
 		return guard_enrolled(skb, sk, tcp, mark, gate && gate->draining);
 	if (!gate || !read_packet(skb).payload)
 		return GUARD_PASS;
+	/* Another processor is about to enrol it; the client sends again. */
+	if (!mark && sk->state == BPF_TCP_SYN_RECV)
+		return keep_back();
 	if (!mark && bpf_sk_storage_get(&marks, sk, &ungated, BPF_SK_STORAGE_GET_F_CREATE))
 		count(COUNTER_UNGATED_BEFORE);
 	count(COUNTER_GUARD_DROPPED);

@@ -102,6 +102,17 @@ int kernel_remove_gate(struct kernel *kernel, uint16_t port);
 void kernel_settle(void);
 
 /*
+ * Forget connections that have ended without the gate being told, so that their places are free again: at
+ * most LOST_MAX at once. Takes some microseconds for each connection that is open.
+ *
+ * ret_count	how many there were
+ *
+ * Returns 0 or a negative errno.
+ */
+#define LOST_MAX 1024
+int kernel_forget_lost(struct kernel *kernel, size_t *ret_count);
+
+/*
  * Call visit for each connection of this network namespace's gates that are draining, as it is at
  * that moment; in no order. Stops and returns what visit returns where that is not 0.
  */

@@ -3,6 +3,11 @@
 
 #include "log.h"
 #include "ungated.h"
+#include "util.h"
+
+/* How often lost records are looked for, and where no place is free. */
+#define LOOK_MS	     60000
+#define LOOK_FULL_MS 5000
 
 /* How often the programs have met a connection that is not enrolled. */
 static int read_noticed(struct kernel *kernel, uint64_t *ret_noticed)
@@ -39,7 +44,33 @@ static void end_all(struct ungated *ungated, struct kernel *kernel, const struct
 	ungated->result = r < 0 ? r : 0;
 }
 
-void ungated_tick(struct ungated *ungated, struct kernel *kernel, const struct config *config)
+static bool should_look(struct ungated *ungated, struct kernel *kernel, const struct config *config)
+{
+	uint64_t now = monotonic_ms(), open;
+	bool full = !kernel_read_open(kernel, &open) && open >= config->max_connections;
+
+	if (now - ungated->looked_ms < (full ? LOOK_FULL_MS : LOOK_MS))
+		return false;
+	ungated->looked_ms = now;
+	return true;
+}
+
+static void forget_lost(struct ungated *ungated, struct kernel *kernel)
+{
+	size_t count;
+	int r = kernel_forget_lost(kernel, &count);
+
+	if (count)
+		log_warning("Connections that ended without the gate being called: %zu; their "
+			    "places are free again. Another program on their sockets must have "
+			    "seen to that: 'bpftool cgroup tree' lists sock_ops programs.",
+			    count);
+	if (r && r != ungated->lost_result)
+		log_error("Connections that have ended cannot be forgotten: %s.", strerror(-r));
+	ungated->lost_result = r;
+}
+
+static void end_noticed(struct ungated *ungated, struct kernel *kernel, const struct config *config)
 {
 	uint64_t noticed = ungated->noticed;
 
@@ -48,4 +79,11 @@ void ungated_tick(struct ungated *ungated, struct kernel *kernel, const struct c
 		return;
 	ungated->noticed = noticed;
 	end_all(ungated, kernel, config);
+}
+
+void ungated_tick(struct ungated *ungated, struct kernel *kernel, const struct config *config)
+{
+	end_noticed(ungated, kernel, config);
+	if (should_look(ungated, kernel, config))
+		forget_lost(ungated, kernel);
 }
