@@ -11,6 +11,9 @@
  * - What goes to the client is the message program's while an answer is due or under way
  *   (answer_due, answering). Only where none is, a request is judged, and the next answer's begin set.
  * - `closing` only ever grows.
+ *
+ * Besides, the guard keeps `held` and `gap` for itself, and where an application asks to read what was not
+ * judged, its connection is closed (options.bpf.c): under the lock, too.
  */
 #ifndef SLUICE_CONN_BPF_H
 #define SLUICE_CONN_BPF_H

@@ -88,20 +88,20 @@ static __always_inline bool is_amid(const struct conn *conn, const struct tcp_so
 /* Who may change what the record says of the answers (conn.bpf.h). */
 enum turn {
 	TURN_INGRESS, /* no answer is due or under way: the next request can be judged */
+	TURN_PASSED,  /* likewise, but the record lacks the end of a body that the kernel took unasked */
 	TURN_EGRESS,  /* one is */
 	TURN_LOST,    /* the application has written what nobody asked for */
 };
 
 /*
- * Asked without the socket's lock, too. So all that it changes is what no program does any more:
- * the end of a body that the kernel took without asking.
+ * Asked without the socket's lock, too.
  *
  * The message program says what it passes before it says that this was the end, and before the kernel
  * takes it. So it is read the other way round.
  */
-core_function enum turn whose_turn(struct conn *conn, const struct tcp_sock *tcp)
+core_function enum turn see_turn(const struct conn *conn, const struct tcp_sock *tcp)
 {
-	struct response *response = &conn->response;
+	const struct response *response = &conn->response;
 	bool due = core_load(conn->answer_due), answering = core_load(conn->answering);
 	__u32 write_seq;
 	__s32 unseen;
@@ -118,20 +118,33 @@ core_function enum turn whose_turn(struct conn *conn, const struct tcp_sock *tcp
 		return TURN_LOST;
 	if ((__u32)unseen != response->skip || response->state != RESPONSE_IN_BODY)
 		return TURN_EGRESS;
-	conn->egress_seq = write_seq;
-	response_skipped(response);
+	return TURN_PASSED;
+}
+
+/*
+ * Likewise, for the one that goes on to judge: the record is brought up to date. All that changes is what
+ * no program does any more.
+ */
+static __always_inline enum turn take_turn(struct conn *conn, const struct tcp_sock *tcp)
+{
+	enum turn turn = see_turn(conn, tcp);
+
+	if (turn != TURN_PASSED)
+		return turn;
+	conn->egress_seq += conn->response.skip;
+	response_skipped(&conn->response);
 	conn->answer_due = 0;
 	return TURN_INGRESS;
 }
 
 /*
  * Whether nothing is under way on a connection: no request that has begun, and no answer to one. To be
- * asked as whose_turn().
+ * asked as see_turn().
  */
-static __always_inline bool is_idle(struct conn *conn, const struct tcp_sock *tcp)
+static __always_inline bool is_idle(const struct conn *conn, const struct tcp_sock *tcp)
 {
 	return conn->ingress == INGRESS_HEAD && !(core_load(conn->handed) & HANDED_UP) &&
-	       !conn->switched && !conn->closing && whose_turn(conn, tcp) == TURN_INGRESS;
+	       !conn->switched && !conn->closing && see_turn(conn, tcp) <= TURN_PASSED;
 }
 
 /* Bytes that a segment holds, at least. */

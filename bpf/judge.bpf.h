@@ -239,7 +239,7 @@ static __noinline enum step judge_request(struct judgement *judged)
 	struct http_head *head = &conn->head;
 	struct decision *decision = &judged->decision;
 	__u32 head_max = conn->gate.head_limit + EMPTY_LINE + TOO_LARGE;
-	enum turn turn = whose_turn(conn, judged->tcp);
+	enum turn turn = take_turn(conn, judged->tcp);
 	enum http_result result;
 	struct body *body = &conn->body; /* nothing is left of the one before */
 	bool has_key;
