@@ -85,9 +85,9 @@ build/test/obj/%.o: %.c $(USER_HEADERS) $(BPF_HEADERS) $(wildcard tests/*/*.h) M
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(OUR_CPPFLAGS) -Itests $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) -O1 $(SANITIZE) -c $< -o $@
 
-# Those that have the programs in them, or know of them by the skeleton.
-SKEL_USERS := kernel kernel_lost kernel_tables probe probe_bench probe_relay probe_talk probe_whole
-$(foreach name,$(SKEL_USERS),build/obj/user/$(name).o build/test/obj/user/$(name).o): build/sluice.skel.h
+# Those that have the programs in them, or may know of them by the skeleton.
+SKEL_USERS := $(patsubst %.c,%.o,$(wildcard user/kernel*.c user/probe*.c))
+$(foreach folder,build build/test build/fuzz,$(SKEL_USERS:%=$(folder)/obj/%)): build/sluice.skel.h
 
 build/sluiced: $(patsubst %.c,build/obj/%.o,user/sluiced.c $(LIB_SOURCES))
 build/sluice: $(patsubst %.c,build/obj/%.o,$(CLI_SOURCES) $(LIB_SOURCES))
@@ -142,7 +142,7 @@ build/test/%.skel.h: build/bpf/tests/net/%.o
 	$(say) SKEL $@
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
-build/test/obj/tests/net/test_probe.o: build/test/unfit.skel.h
+build/test/obj/tests/net/test_probe.o: build/test/unfit.skel.h build/sluice.skel.h
 build/test/obj/tests/net/test_agents.o build/test/obj/tests/net/test_overtaken.o: build/test/agent.skel.h
 
 build/test/tests/cli/test_%: build/test/obj/tests/cli/test_%.o $(CLI_SHARED) $(NET_SHARED) $(TEST_LIB)
