@@ -75,11 +75,7 @@ core_inline enum http_result http_head_end(struct http_head *head, __u8 byte)
 		return HTTP_BAD;
 	head->persistent = !(head->notes & HTTP_NOTE_CLOSE) &&
 			   (head->minor || head->notes & HTTP_NOTE_KEEP_ALIVE);
-	if (head->notes & HTTP_NOTE_UNEXPECTED)
-		return HTTP_EXPECTATION;
-	/* HTTP/1.0 knows no 100 (Continue), RFC 9110 10.1.1. */
-	head->expect_continue = head->minor && head->notes & HTTP_NOTE_EXPECT;
-	return HTTP_DONE;
+	return head->notes & HTTP_NOTE_UNEXPECTED ? HTTP_EXPECTATION : HTTP_DONE;
 }
 
 core_inline enum http_result http_request_line_byte(struct http_head *head, __u8 byte)

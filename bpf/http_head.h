@@ -51,10 +51,10 @@ struct http_head {
 	__u8 credential_kind;				     /* enum http_credential */
 	__u8 minor;					     /* HTTP/1.minor: 0 or 1 */
 	__u8 is_head_method;				     /* an answer has no body */
-	__u8 chunked;	      /* the body is in chunks, content_length says nothing */
-	__u8 persistent;      /* the client wants the connection to go on */
-	__u8 expect_continue; /* the client waits for 100 (Continue) before it sends the body */
-	__u8 upgrade;	      /* there is an Upgrade field */
+	__u8 chunked;	 /* the body is in chunks, content_length says nothing */
+	__u8 persistent; /* the client wants the connection to go on */
+	__u8 reserved;
+	__u8 upgrade; /* there is an Upgrade field */
 
 	/* Where the parser stands */
 	__u8 state;	 /* enum http_state */
@@ -68,7 +68,7 @@ struct http_head {
 	__u16 notes;   /* HTTP_NOTE_*, what was seen so far */
 	__u32 limit;   /* bytes of a head that is not too large */
 	__u32 line_at; /* first byte of this line */
-	__u32 reserved;
+	__u32 reserved2;
 	struct text_word word;		    /* the name, method or list element being read */
 	__u8 authority[HTTP_AUTHORITY_MAX]; /* of an absolute-form target, in lower case */
 };

@@ -92,7 +92,6 @@ static void check_same(const struct http_head *head, const struct http_head *fou
 	require(head->content_length == found->content_length);
 	require(head->chunked == found->chunked);
 	require(head->persistent == found->persistent);
-	require(head->expect_continue == found->expect_continue);
 	require(head->upgrade == found->upgrade);
 	require(head->is_head_method == found->is_head_method);
 	require(head->minor == found->minor);

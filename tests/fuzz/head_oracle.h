@@ -334,7 +334,6 @@ static inline void oracle_whole(struct oracle_head *head)
 	head->found.persistent = !head->close && (head->found.minor || head->keep_alive);
 	if (head->unexpected)
 		reader_stop(in, ORACLE(HTTP_EXPECTATION));
-	head->found.expect_continue = head->found.minor && head->expect;
 	reader_stop(in, ORACLE(HTTP_DONE));
 }
 
