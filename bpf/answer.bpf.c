@@ -27,7 +27,6 @@
 #define REMAINING_AT	24
 #define REMAINING_WIDTH 4
 #define RESET_AT	49
-#define RESET_WIDTH	13
 
 /* poll() says that a send buffer can be written once a third of it is free; some of that is overhead. */
 #define WRITABLE_PART 8
@@ -183,7 +182,7 @@ static __noinline long insert_headers(struct walk *walk)
 		return 1;
 	__builtin_memcpy(p, HEADERS, HEADERS_LENGTH);
 	put_digits(p + REMAINING_AT, REMAINING_WIDTH, walk->conn->remaining);
-	put_digits(p + RESET_AT, RESET_WIDTH, walk->conn->reset_ms);
+	put_digits(p + RESET_AT, REPLY_RESET_WIDTH, walk->conn->reset_ms);
 	walk->failed = 0;
 	walk->certain = end;
 	walk->offset = end;

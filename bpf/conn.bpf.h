@@ -84,7 +84,7 @@ struct conn {
 	__u8 answering;	 /* a refused buffer is on its way out, `owed` takes its place */
 	__u8 linger;	 /* an answer that ends the connection leaves the client time to read it */
 	__u8 switched;	 /* the application has answered 101: not HTTP any more, RFC 9110 7.8 */
-	__u8 reserved2[2];
+	__u8 reserved[2];
 	struct owed owed; /* to be sent now, or to end the connection */
 	__u32 egress_seq; /* TCP sequence number up to which answers were looked at */
 	__u32 remaining;  /* for the headers of the answer that is due */

@@ -106,6 +106,9 @@ static __always_inline void owe(struct judgement *judged, enum reply_connection 
 	owed->reply = decision->reply * REPLY_CONNECTIONS + connection;
 	owed->head_only = judged->conn->head.is_head_method;
 	owed->reset_minute = decision->reset_ms / LIMIT_MINUTE_MS;
+	_Static_assert(COUNTER_REFUSED_VERSION - COUNTER_REFUSED_NO_KEY ==
+			       REPLY_VERSION - REPLY_NO_KEY,
+		       "a counter for each reply, in their order");
 	count(COUNTER_REFUSED_NO_KEY + (decision->reply - REPLY_NO_KEY));
 	if (decision->reply == REPLY_RATE_LIMITED)
 		count_limited(judged);
