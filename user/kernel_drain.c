@@ -16,7 +16,10 @@ void kernel_settle(void)
 {
 	const struct timespec pause = { .tv_nsec = 50000000 };
 
-	/* It waits for an RCU grace period; with nohz_full it is not to be had. A program runs for microseconds. */
+	/*
+	 * It waits for an RCU grace period; with nohz_full it is not to be had. A program runs for
+	 * microseconds.
+	 */
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
 		nanosleep(&pause, NULL);
 }

@@ -9,9 +9,9 @@
 #include <syslog.h>
 
 /*
- * Write one line, of a level from LOG_ERR to LOG_INFO. Where stderr is the journal's it is preceded by the level as sd-daemon(3) has
- * it; elsewhere errors and warnings are named as such. Control characters are written as '?'.
- * errno is left as it was.
+ * Write one line, of a level from LOG_ERR to LOG_INFO. Where stderr is the journal's it is preceded
+ * by the level as sd-daemon(3) has it; elsewhere errors and warnings are named as such. Control
+ * characters are written as '?'. errno is left as it was.
  */
 void log_line(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -29,7 +29,7 @@ struct failure {
 enum failure_kind {
 	FAILURE_INVALID_ARGUMENT, /* 400 */
 	FAILURE_NOT_FOUND,	  /* 404 */
-	FAILURE_CONFLICT,	  /* 409, the label is taken or the key is revoked */
+	FAILURE_CONFLICT,	  /* 409, what is there, or configured, stands against it */
 	FAILURE_LIMIT_REACHED,	  /* 409, too many keys */
 	FAILURE_UNAVAILABLE,	  /* 503, store or kernel side fail */
 };

@@ -6,10 +6,10 @@
  * that the gate ate, so that a refused request is answered without waking the application.
  *
  * It belongs to the gate rather than to the daemon, which starts it: it goes on while the daemon is
- * dead or stopped, and ends when the gate is taken down. A new daemon puts a relay of its own version in
- * its place, which takes over what it keeps (relay_hand.h), so that no connection is lost. It judges nothing, and keeps nothing but
- * those bytes, in memory. While there is none, what cannot be judged at once waits for the next, and
- * the application is woken for refused requests.
+ * dead or stopped, and ends when the gate is taken down. A new daemon puts a relay of its own version
+ * in its place, which takes over what it keeps (relay_hand.h), so that no connection is lost. It
+ * judges nothing, and keeps nothing but those bytes, in memory. While there is none, what cannot be
+ * judged at once waits for the next, and the application is woken for refused requests.
  */
 #ifndef SLUICE_RELAY_H
 #define SLUICE_RELAY_H

@@ -16,8 +16,8 @@
 int relay_sink_open(int ret_sink[2]);
 
 /*
- * Wait until the kernel has found out that nothing can be sent, for which a buffer must have been redirected to it. -ETIMEDOUT:
- * it has not.
+ * Wait until the kernel has found out that nothing can be sent, for which a buffer must have been
+ * redirected to it. -ETIMEDOUT: it has not.
  */
 int relay_sink_await_broken(int sink);
 

@@ -17,7 +17,7 @@ enum setting_kind {
 };
 
 struct setting {
-	const char *name; /* in the file; as an option, with '-' for '_' */
+	const char *name; /* in the file, and as an option */
 	enum setting_kind kind;
 	size_t offset;
 	uint32_t size;

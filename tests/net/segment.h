@@ -19,7 +19,10 @@ struct segment {
 	bool damaged;
 };
 
-/* Send a segment of the client's connection, with a wide open window. Fails the running test where it cannot. */
+/*
+ * Send a segment of the client's connection, with a wide open window. Fails the running test where it
+ * cannot.
+ */
 void send_segment(const struct client *client, const struct segment *segment);
 
 #endif

@@ -230,7 +230,10 @@ static void killed_again_and_again(void **state)
 	tally = hammer.tally;
 	for (int round = 0; round < kills; round++) {
 		need_window_ms(10000); /* for the uses of a key that are added up */
-		/* In force without the daemon, and stored when it is back. Without a relay some wait for that. */
+		/*
+		 * In force without the daemon, and stored when it is back. Without a relay some wait
+		 * for that.
+		 */
 		if (live_and_die(&changer, round))
 			expect_all_whole(&changer);
 		assert_int_equal(changer.refused, 0);
