@@ -5,6 +5,9 @@
 
 #include <stddef.h>
 
+#define STATE_STORE  "sluice.db"
+#define STATE_PEPPER "pepper"
+
 /*
  * Make the folder, mode 0700, or see that the one that is there is ours and closed to others.
  *

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Small helpers: the clock and instants as text. */
+/* Small helpers: the clock, instants as text, sentences for the user, and paths. */
 #include "util.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <time.h>
 
@@ -147,4 +148,21 @@ int rfc3339_parse(const char *text, uint64_t *ret_ms)
 		return -ERANGE;
 	*ret_ms = (uint64_t)seconds * 1000 + (uint64_t)ms;
 	return 0;
+}
+
+int say_why(int error, char *why, size_t size, const char *format, ...)
+{
+	va_list values;
+
+	va_start(values, format);
+	vsnprintf(why, size, format, values);
+	va_end(values);
+	return error;
+}
+
+int path_join(char *ret_path, size_t size, const char *folder, const char *name)
+{
+	int length = snprintf(ret_path, size, "%s/%s", folder, name);
+
+	return length < 0 || (size_t)length >= size ? -ENAMETOOLONG : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Small helpers that every part of the user side may use: clean-up at the end of a scope, the
- * clock, and instants as text.
+ * clock, instants as text, sentences for the user, and paths.
  */
 #ifndef SLUICE_UTIL_H
 #define SLUICE_UTIL_H
@@ -70,5 +70,12 @@ void rfc3339_format(uint64_t ms, char ret_text[RFC3339_SIZE]);
  * Returns 0; -EINVAL where the text is none; -ERANGE where the instant is before the epoch.
  */
 int rfc3339_parse(const char *text, uint64_t *ret_ms);
+
+/* Write a sentence for the user, or a part of one, into why (size bytes), and give the error back. */
+int say_why(int error, char *why, size_t size, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Write "folder/name", size bytes at most. Returns 0 or -ENAMETOOLONG. */
+int path_join(char *ret_path, size_t size, const char *folder, const char *name);
 
 #endif
