@@ -81,15 +81,24 @@ static int copy_pages(sqlite3 *from, sqlite3 *to)
 		       : -1;
 }
 
-/* Make the file, for its owner alone, and fill it from the database. */
-static int write_copy(sqlite3 *from, const char *path, char *why, size_t why_size)
+/* Remove a store's file, and what SQLite may have put beside it. */
+static void remove_store(const char *store)
+{
+	static const char *const ends[] = { "", "-journal", "-wal", "-shm" };
+	char path[PATH_MAX + 16];
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		snprintf(path, sizeof(path), "%s%s", store, ends[i]);
+		unlink(path);
+	}
+}
+
+/* Fill a file that is empty from the database. */
+static int fill_copy(sqlite3 *from, const char *path, char *why, size_t why_size)
 {
 	sqlite3 *to = NULL;
-	int err = 0, fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int err = 0;
 
-	if (fd < 0)
-		return explain(-errno, path, "make", why, why_size);
-	close(fd);
 	if (sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK ||
 	    copy_pages(from, to))
 		err = store_explain(to, path, why, why_size);
@@ -99,6 +108,20 @@ static int write_copy(sqlite3 *from, const char *path, char *why, size_t why_siz
 		return err;
 	err = sync_path(path, O_RDONLY);
 	return err ? explain(err, path, "write", why, why_size) : 0;
+}
+
+/* Make the file, for its owner alone, and fill it; or leave none. */
+static int write_copy(sqlite3 *from, const char *path, char *why, size_t why_size)
+{
+	int err, fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return explain(-errno, path, "make", why, why_size);
+	close(fd);
+	err = fill_copy(from, path, why, why_size);
+	if (err)
+		remove_store(path);
+	return err;
 }
 
 int backup_copy(const char *from, const char *to, char *why, size_t why_size)
@@ -112,7 +135,7 @@ int backup_copy(const char *from, const char *to, char *why, size_t why_size)
 	return err;
 }
 
-static int copy_pepper(const char *from, const char *to, char *why, size_t why_size)
+int backup_copy_pepper(const char *from, const char *to, char *why, size_t why_size)
 {
 	uint8_t pepper[PEPPER_SIZE];
 	int err = pepper_load(from, pepper, why, why_size);
@@ -123,30 +146,39 @@ static int copy_pepper(const char *from, const char *to, char *why, size_t why_s
 	return err;
 }
 
-static bool is_empty(const char *folder)
+/* Returns 0, -ENOTEMPTY, or what reading the folder says. */
+static int check_empty(const char *folder)
 {
 	DIR *entries = opendir(folder);
-	struct dirent *entry;
-	bool empty = true;
+	const struct dirent *entry;
+	int err = 0;
 
-	while (entries && empty && (entry = readdir(entries)))
-		empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
-	if (entries)
-		closedir(entries);
-	return empty;
+	if (!entries)
+		return -errno;
+	errno = 0;
+	while (!err && (entry = readdir(entries)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			err = -ENOTEMPTY;
+	if (!err && errno)
+		err = -errno;
+	closedir(entries);
+	return err;
 }
 
 static int make_folder(const char *folder, char *why, size_t why_size)
 {
 	int err = state_folder_open(folder, why, why_size);
 
-	if (!err && !is_empty(folder)) {
+	if (err)
+		return err;
+	err = check_empty(folder);
+	if (err == -ENOTEMPTY)
 		snprintf(why, why_size,
 			 "The folder %s is not empty: nothing in it is overwritten. Name one that "
 			 "is not there yet.",
 			 folder);
-		err = -ENOTEMPTY;
-	}
+	else if (err)
+		explain(err, folder, "read the folder", why, why_size);
 	return err;
 }
 
@@ -158,24 +190,20 @@ struct places {
 	char parent[PATH_MAX];
 };
 
-static void find_places(const char *folder, struct places *ret_places)
+static int find_places(const char *folder, struct places *ret_places)
 {
-	char name[PATH_MAX - 32];
-
-	snprintf(name, sizeof(name), "%s", folder);
-	snprintf(ret_places->store, PATH_MAX, "%s/sluice.db", name);
-	snprintf(ret_places->pepper, PATH_MAX, "%s/pepper", name);
-	snprintf(ret_places->partial, PATH_MAX, "%s/sluice.db.partial", name);
-	snprintf(ret_places->parent, PATH_MAX, "%s", dirname(name));
-}
-
-static int fill(const struct places *from, const struct places *to, char *why, size_t why_size)
-{
-	int err = backup_copy(from->store, to->partial, why, why_size);
+	char name[PATH_MAX];
+	int err = path_join(ret_places->store, PATH_MAX, folder, STATE_STORE);
 
 	if (!err)
-		err = copy_pepper(from->pepper, to->pepper, why, why_size);
-	return err ? err : backup_verify(to->partial, to->pepper, why, why_size);
+		err = path_join(ret_places->pepper, PATH_MAX, folder, STATE_PEPPER);
+	if (!err)
+		err = path_join(ret_places->partial, PATH_MAX, folder, STATE_STORE ".partial");
+	if (err)
+		return err;
+	strcpy(name, folder); /* shorter than what was joined to it */
+	strcpy(ret_places->parent, dirname(name));
+	return 0;
 }
 
 /* From here on it is a backup. */
@@ -185,41 +213,55 @@ static int give_name(const char *folder, const struct places *places, char *why,
 
 	if (!err && rename(places->partial, places->store))
 		err = -errno;
-	if (!err)
-		err = sync_path(folder, O_RDONLY | O_DIRECTORY);
+	if (err)
+		return explain(err, folder, "write", why, why_size);
+	err = sync_path(folder, O_RDONLY | O_DIRECTORY);
 	if (!err)
 		err = sync_path(places->parent, O_RDONLY | O_DIRECTORY);
+	if (err)
+		remove_store(places->store);
 	return err ? explain(err, folder, "write", why, why_size) : 0;
 }
 
-static void clear_away(const struct places *places)
+/* Behind the store's copy, which is there: its pepper, and the name. Leaves neither where it fails. */
+static int complete(const struct places *from, const struct places *to, const char *folder,
+		    char *why, size_t why_size)
 {
-	static const char *const ends[] = { "", "-journal", "-wal", "-shm" };
-	char path[PATH_MAX + 16];
+	int err = backup_copy_pepper(from->pepper, to->pepper, why, why_size);
 
-	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-		snprintf(path, sizeof(path), "%s%s", places->partial, ends[i]);
-		unlink(path);
-	}
-	unlink(places->store);
-	unlink(places->pepper);
+	if (err)
+		return err;
+	err = backup_verify(to->partial, to->pepper, why, why_size);
+	if (!err)
+		err = give_name(folder, to, why, why_size);
+	if (err)
+		unlink(to->pepper);
+	return err;
 }
 
+/*
+ * What fails removes what it has made itself, and nothing else: another may be writing a backup to the
+ * same folder.
+ */
 int backup_make(const char *state, const char *folder, char *why, size_t why_size)
 {
 	bool made = access(folder, F_OK) != 0;
 	struct places from, to;
-	int err = make_folder(folder, why, why_size);
+	int err = find_places(state, &from);
 
+	if (!err)
+		err = find_places(folder, &to);
+	if (err)
+		return explain(err, folder, "write", why, why_size);
+	err = make_folder(folder, why, why_size);
 	if (err)
 		return err;
-	find_places(state, &from);
-	find_places(folder, &to);
-	err = fill(&from, &to, why, why_size);
-	if (!err)
-		err = give_name(folder, &to, why, why_size);
-	if (err)
-		clear_away(&to);
+	err = backup_copy(from.store, to.partial, why, why_size);
+	if (!err) {
+		err = complete(&from, &to, folder, why, why_size);
+		if (err)
+			remove_store(to.partial);
+	}
 	if (err && made)
 		rmdir(folder);
 	return err;

@@ -21,9 +21,12 @@ int backup_make(const char *state, const char *folder, char *why, size_t why_siz
 
 /*
  * Copy a store's file as it is at one moment, with what its journal has, to a file that is not there
- * yet. Both are seen to be sound. Errors as above.
+ * yet. Both are seen to be sound. On failure there is no copy. Errors as above.
  */
 int backup_copy(const char *from, const char *to, char *why, size_t why_size);
+
+/* Copy a pepper to a file that is not there yet. */
+int backup_copy_pepper(const char *from, const char *to, char *why, size_t why_size);
 
 /* See that a store's file is sound and the pepper in that other file belongs to it. */
 int backup_verify(const char *store, const char *pepper, char *why, size_t why_size);

@@ -79,13 +79,14 @@ int pepper_load(const char *path, uint8_t ret_pepper[PEPPER_SIZE], char *why, si
 
 /*
  * The file gets its name only once its content is on disk: no crash leaves half a pepper, and a
- * name that is taken is never replaced.
+ * name that is taken is never replaced. Where it fails there is no file of it.
  */
 static int write_pepper(const char *path, const uint8_t pepper[PEPPER_SIZE])
 {
 	_cleanup_close_ int folder = -1, file = -1;
 	char name[PATH_MAX], unnamed[64];
 	ssize_t count;
+	int err;
 
 	if ((size_t)snprintf(name, sizeof(name), "%s", path) >= sizeof(name))
 		return -ENAMETOOLONG;
@@ -108,7 +109,11 @@ static int write_pepper(const char *path, const uint8_t pepper[PEPPER_SIZE])
 	snprintf(unnamed, sizeof(unnamed), "/proc/self/fd/%d", file);
 	if (linkat(AT_FDCWD, unnamed, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0)
 		return -errno;
-	return fsync(folder) < 0 ? -errno : 0;
+	if (fsync(folder) == 0)
+		return 0;
+	err = -errno;
+	unlink(path);
+	return err;
 }
 
 int pepper_save(const char *path, const uint8_t pepper[PEPPER_SIZE], char *why, size_t why_size)

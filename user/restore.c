@@ -83,9 +83,9 @@ int restore_finish(const char *state, int state_fd, char *why, size_t why_size)
 
 	if (restored < 0)
 		return errno == ENOENT ? 0 : explain(-errno, state, why, why_size);
-	err = fsync(state_fd) ? -errno : place(state_fd, restored, "sluice.db");
+	err = fsync(state_fd) ? -errno : place(state_fd, restored, STATE_STORE);
 	if (!err)
-		err = place(state_fd, restored, "pepper");
+		err = place(state_fd, restored, STATE_PEPPER);
 	if (!err)
 		err = keep_former(state_fd, restored, state);
 	if (!err && (unlinkat(state_fd, DECIDED, AT_REMOVEDIR) || fsync(state_fd)))
@@ -111,18 +111,19 @@ struct places {
 
 static int join(char ret_path[PATH_MAX], const char *folder, const char *name)
 {
-	return snprintf(ret_path, PATH_MAX, "%s/%s", folder, name) >= PATH_MAX ? -ENAMETOOLONG : 0;
+	return path_join(ret_path, PATH_MAX, folder, name);
 }
 
 static int find_places(const char *state, const char *folder, struct places *ret_places)
 {
 	struct places *places = ret_places;
 
-	return join(places->store, folder, "sluice.db") || join(places->pepper, folder, "pepper") ||
+	return join(places->store, folder, STATE_STORE) ||
+			       join(places->pepper, folder, STATE_PEPPER) ||
 			       join(places->partial, state, PARTIAL) ||
-			       join(places->partial_store, places->partial, "sluice.db") ||
-			       join(places->partial_pepper, places->partial, "pepper") ||
-			       join(places->former_store, state, "sluice.db")
+			       join(places->partial_store, places->partial, STATE_STORE) ||
+			       join(places->partial_pepper, places->partial, STATE_PEPPER) ||
+			       join(places->former_store, state, STATE_STORE)
 		       ? -ENAMETOOLONG
 		       : 0;
 }
@@ -130,8 +131,8 @@ static int find_places(const char *state, const char *folder, struct places *ret
 /* Remove a copy that was not decided on. */
 static int remove_partial(int state)
 {
-	static const char *const names[] = { "sluice.db", "sluice.db-wal", "sluice.db-shm",
-					     "sluice.db-journal", "pepper" };
+	static const char *const names[] = { STATE_STORE, STATE_STORE "-wal", STATE_STORE "-shm",
+					     STATE_STORE "-journal", STATE_PEPPER };
 	_cleanup_close_ int partial =
 		openat(state, PARTIAL, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -164,16 +165,12 @@ static int try_copy(const struct places *places, char *why, size_t why_size)
 
 static int copy(const struct places *places, char *why, size_t why_size)
 {
-	uint8_t pepper[PEPPER_SIZE];
 	int err = backup_verify(places->store, places->pepper, why, why_size);
 
 	if (!err)
 		err = backup_copy(places->store, places->partial_store, why, why_size);
 	if (!err)
-		err = pepper_load(places->pepper, pepper, why, why_size);
-	if (!err)
-		err = pepper_save(places->partial_pepper, pepper, why, why_size);
-	sodium_memzero(pepper, sizeof(pepper));
+		err = backup_copy_pepper(places->pepper, places->partial_pepper, why, why_size);
 	return err ? err : try_copy(places, why, why_size);
 }
 
@@ -185,7 +182,7 @@ static int decide(const struct places *places, int state)
 	if (partial < 0)
 		return -errno;
 	/* A journal is left where the store could not be written to the end. */
-	if (!faccessat(partial, "sluice.db-wal", F_OK, 0))
+	if (!faccessat(partial, STATE_STORE "-wal", F_OK, 0))
 		return -EIO;
 	if (mkdirat(partial, FORMER, 0700) || fsync(partial))
 		return -errno;
