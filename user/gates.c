@@ -210,8 +210,11 @@ int gates_put(struct kernel *kernel, const struct config *config, bool keep_drai
 		return 0;
 	explain(r, "The gates", why, why_size);
 	undone = put_back(kernel, &former, &wanted);
-	if (undone)
-		snprintf(why + strlen(why), why_size - strlen(why),
-			 " Nor can they be put back: %s. Restart sluiced.", strerror(-undone));
-	return r;
+	if (!undone)
+		return r;
+	snprintf(why + strlen(why), why_size - strlen(why),
+		 " Nor can all be put back: %s. Some may be as configured now, others as before. "
+		 "Restart sluiced.",
+		 strerror(-undone));
+	return -ENOTRECOVERABLE;
 }

@@ -28,7 +28,8 @@ void gates_put_key_word(struct kernel *kernel, const char *word);
 
 /*
  * Make the gates of this network namespace those of config: others of this namespace go. All of it or
- * nothing: where a change fails, those before it are undone. why as above.
+ * nothing: where a change fails, those before it are undone. why as above. -ENOTRECOVERABLE: not
+ * all of them could be.
  *
  * keep_draining	leave gates alone that are draining, and that config does not name
  */

@@ -137,15 +137,25 @@ static int claim_all(const struct reload *reload, const struct config *config,
 	return 0;
 }
 
+static int put_gates(const struct reload *reload, const struct config *config,
+		     struct failure *ret_failure)
+{
+	char why[WHY_SIZE];
+	int r = gates_put(reload->kernel, config, true, why, sizeof(why));
+
+	return r ? failure_set(ret_failure, FAILURE_UNAVAILABLE, "%s%s", why,
+			       r == -ENOTRECOVERABLE ? "" : " Nothing was changed.")
+		 : 0;
+}
+
 /* The gates come last of what can fail; behind them is nothing that can. */
 static int put_in_force(const struct reload *reload, const struct config *config,
 			struct failure *ret_failure)
 {
-	char why[WHY_SIZE];
 	int r = claim_all(reload, config, ret_failure);
 
-	if (!r && gates_put(reload->kernel, config, true, why, sizeof(why)))
-		r = failure_set(ret_failure, FAILURE_UNAVAILABLE, "%s Nothing was changed.", why);
+	if (!r)
+		r = put_gates(reload, config, ret_failure);
 	if (r) {
 		drop_claims(reload, reload->config);
 		return r;

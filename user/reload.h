@@ -28,7 +28,7 @@ struct reload {
  *		caller to free; empty where nothing is
  * ret_failure	on failure, what is wrong: INVALID_ARGUMENT in the file or the command line, CONFLICT
  *		a setting that cannot change or a port that another daemon has, UNAVAILABLE the kernel
- *		side failed. All is as it was.
+ *		side failed. All is as it was, but where the message says that it is not.
  *
  * Returns 0 or a negative errno.
  */

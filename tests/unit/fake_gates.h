@@ -20,6 +20,7 @@ struct fake_gate {
 static struct {
 	int failure;	  /* where not 0, what these functions return */
 	int changes_left; /* of gates, where not 0: the last of them fails, once, with -ENOMEM */
+	bool lasting;	  /* and so do all behind it */
 	struct settings settings;
 	struct fake_gate gates[FAKE_GATES];
 	uint64_t counters[COUNTER_COUNT];
@@ -59,8 +60,10 @@ void kernel_settle(void)
 
 static inline int fake_change_gate(void)
 {
-	if (fake.changes_left && !--fake.changes_left)
+	if (fake.changes_left && !--fake.changes_left) {
+		fake.changes_left = fake.lasting;
 		return -ENOMEM;
+	}
 	return fake.failure;
 }
 
@@ -80,6 +83,16 @@ static inline void fake_add_gate(uint16_t port, bool own, const struct gate *gat
 	while (fake.gates[free_at].used)
 		free_at++;
 	fake.gates[free_at] = (struct fake_gate){ true, own, port, *gate };
+}
+
+int kernel_get_gate(struct kernel *kernel, uint16_t port, struct gate *ret_gate)
+{
+	const struct fake_gate *there = fake_find_gate(port);
+
+	(void)kernel;
+	if (there)
+		*ret_gate = there->gate;
+	return there ? 0 : -ENOENT;
 }
 
 int kernel_put_gate(struct kernel *kernel, uint16_t port, const struct gate *gate)

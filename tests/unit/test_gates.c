@@ -134,6 +134,22 @@ static void test_all_or_nothing(void **state)
 	assert_non_null(fake_find_gate(443));
 }
 
+/* The answer must not say that all is as it was. */
+static void test_not_undone(void **state)
+{
+	const struct gate before = { .head_limit = 1024 };
+
+	(void)state;
+	fake_add_gate(80, true, &before);
+	fake.changes_left = 2;
+	fake.lasting = true;
+	assert_int_equal(gates_put(NULL, &config, true, why, sizeof(why)), -ENOTRECOVERABLE);
+	assert_string_equal(why,
+			    "The gates cannot be written to the kernel: Cannot allocate "
+			    "memory. Nor can all be put back: Cannot allocate memory. Some may "
+			    "be as configured now, others as before. Restart sluiced.");
+}
+
 static void test_failure(void **state)
 {
 	(void)state;
@@ -160,6 +176,7 @@ int main(void)
 		PREPARED("a key word of any length takes the place of another", test_key_word),
 		PREPARED("a gate that is draining goes on unless it is configured", test_draining),
 		PREPARED("a change that fails undoes those before it", test_all_or_nothing),
+		PREPARED("where undoing fails, too, that is told", test_not_undone),
 		PREPARED("a kernel side that fails is told", test_failure),
 	};
 
