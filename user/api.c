@@ -7,6 +7,7 @@
 #include "input.h"
 #include "log.h"
 #include "secret.h"
+#include "setting.h"
 #include "trace_id.h"
 #include "util.h"
 
@@ -98,18 +99,20 @@ static bool route_has_method(const struct route *route, const char *method)
 }
 
 /* What to say where no route fits: 405 with the methods that would, or 404. */
-static int refuse_route(const struct api_call *call, const char *path,
-			struct api_response *ret_response, struct failure *ret_failure)
+static int refuse_route(struct api_call *call, const char *path, struct api_response *ret_response,
+			struct failure *ret_failure)
 {
 	char *allow = ret_response->allow;
 	char id[sizeof(call->id)];
 	size_t used = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
-		if (route_has_path(&routes[i], path, id, sizeof(id)))
+		if (route_has_path(&routes[i], path, id, sizeof(id))) {
+			call->path = routes[i].path;
 			used += snprintf(allow + used, sizeof(ret_response->allow) - used, "%s%s%s",
 					 used ? ", " : "", routes[i].method,
 					 strcmp(routes[i].method, "GET") ? "" : ", HEAD");
+		}
 	if (!used)
 		return failure_set(ret_failure, FAILURE_NOT_FOUND, "There is nothing at %.128s.",
 				   path);
@@ -127,8 +130,10 @@ static const struct route *find_route(struct api_call *call, const char *path,
 {
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
 		if (route_has_method(&routes[i], call->request->method) &&
-		    route_has_path(&routes[i], path, call->id, sizeof(call->id)))
+		    route_has_path(&routes[i], path, call->id, sizeof(call->id))) {
+			call->path = routes[i].path;
 			return &routes[i];
+		}
 	refuse_route(call, path, ret_response, ret_failure);
 	return NULL;
 }
@@ -183,16 +188,19 @@ static bool is_change(const char *method)
 }
 
 /*
- * Who was refused which change. Nothing that the caller wrote is in it but what looks like an id: who
- * mistakes a key for its id must not find it in the log.
+ * Who was refused which change. Nothing that the caller wrote is in it but what looks like an id or a
+ * port: who mistakes a key for its id must not find it in the log.
  */
 static void log_refusal(const struct api_call *call, const struct failure *failure)
 {
-	bool has_id = key_id_check(call->id);
+	const char *path = call->path ? call->path : "";
+	uint32_t port;
+	bool plain = key_id_check(call->id) || !setting_read_number(call->id, 1, 65535, &port);
+	int length = plain ? strcspn(path, "{") : strlen(path);
 
-	log_notice("uid %u, pid %d was refused %s%s%s: %s", (unsigned)call->request->uid,
-		   (int)call->request->pid, call->request->method, has_id ? " of " : "",
-		   has_id ? call->id : "", failure->code);
+	log_notice("uid %u, pid %d was refused %s%s%.*s%s: %s", (unsigned)call->request->uid,
+		   (int)call->request->pid, call->request->method, *path ? " " : "", length, path,
+		   plain ? call->id : "", failure->code);
 }
 
 void api_handle(const struct service *service, const struct api_request *request,

@@ -11,6 +11,7 @@
 struct api_call {
 	const struct service *service;
 	const struct api_request *request;
+	const char *path;   /* of the route, as api.c has it; NULL where there is none */
 	char id[64];	    /* {id} of the path, or empty */
 	char parameter[64]; /* the query's, or empty */
 	const json_t *body; /* an object, or NULL where the call takes none */

@@ -480,14 +480,14 @@ static void refused_changes_are_logged(void **state)
 	daemon_configure("[sluice]\nsocket_group = 64400\n");
 	daemon_start();
 	assert_int_equal(call_as_caller("POST", "/v1/keys", "{\"account\":\"a b\"}", &pid), 400);
-	expect_logged(pid, "was refused POST: INVALID_ARGUMENT");
+	expect_logged(pid, "was refused POST /v1/keys: INVALID_ARGUMENT");
 	assert_int_equal(call_as_caller("DELETE", "/v1/keys/key_abcdefgh2345", "", &pid), 404);
-	expect_logged(pid, "was refused DELETE of key_abcdefgh2345: NOT_FOUND");
+	expect_logged(pid, "was refused DELETE /v1/keys/key_abcdefgh2345: NOT_FOUND");
 	key = key_limited(0, 0);
 	key_revoke(&key);
 	snprintf(text, sizeof(text), "/v1/keys/%s", key.id);
 	assert_int_equal(call_as_caller("PATCH", text, "{\"perMinute\":7}", &pid), 409);
-	snprintf(text, sizeof(text), "was refused PATCH of %s: CONFLICT", key.id);
+	snprintf(text, sizeof(text), "was refused PATCH /v1/keys/%s: CONFLICT", key.id);
 	expect_logged(pid, text);
 	/* Questions change nothing. */
 	assert_int_equal(call_as_caller("GET", "/v1/keys/key_abcdefgh2345", "", &pid), 404);

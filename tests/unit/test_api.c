@@ -300,10 +300,14 @@ static void test_log(void **state)
 static void test_refusals_are_logged(void **state)
 {
 	static const char wanted[] =
-		"uid 1000, pid 4711 was refused POST: INVALID_ARGUMENT\n"
-		"uid 1000, pid 4711 was refused PATCH of key_aaaaaaaaaaaa: NOT_FOUND\n"
-		"uid 1000, pid 4711 was refused DELETE: METHOD_NOT_ALLOWED\n"
-		"uid 1000, pid 4711 was refused DELETE: NOT_FOUND\n";
+		"uid 1000, pid 4711 was refused POST /v1/keys: INVALID_ARGUMENT\n"
+		"uid 1000, pid 4711 was refused PATCH /v1/keys/key_aaaaaaaaaaaa: NOT_FOUND\n"
+		"uid 1000, pid 4711 was refused DELETE /v1/keys: METHOD_NOT_ALLOWED\n"
+		"uid 1000, pid 4711 was refused DELETE /v1/keys/{id}: NOT_FOUND\n"
+		"uid 1000, pid 4711 was refused DELETE /v1/gates/80: CONFLICT\n"
+		"uid 1000, pid 4711 has the configuration read again\n"
+		"uid 1000, pid 4711 was refused POST /v1/reload: CONFLICT\n"
+		"uid 1000, pid 4711 was refused POST: NOT_FOUND\n";
 
 	(void)state;
 	log_capture();
@@ -312,6 +316,10 @@ static void test_refusals_are_logged(void **state)
 	json_decref(call("DELETE", "/v1/keys", NULL, 405));
 	/* A key where its id belongs. */
 	json_decref(call("DELETE", "/v1/keys/gx_secret", NULL, 404));
+	fake_asked.refuse = true;
+	json_decref(call("DELETE", "/v1/gates/80", NULL, 409));
+	json_decref(call("POST", "/v1/reload", NULL, 409));
+	json_decref(call("POST", "/v1/gx_secret", NULL, 404));
 	json_decref(call("GET", "/v1/keys/key_aaaaaaaaaaaa", NULL, 404));
 	assert_string_equal(log_captured(), wanted);
 }
