@@ -863,6 +863,16 @@ static void test_reload(void **state)
 	assert_string_equal(text_of(answer, "keyWord"), "gx");
 	assert_int_equal(number_of(answer, "keysPerAccount"), KEY_PER_ACCOUNT_DEFAULT);
 	json_decref(answer);
+	/* Done is done, where the gates cannot be read afterwards, too. */
+	fake.failure = -EIO;
+	log_capture();
+	answer = call("POST", "/v1/reload", NULL, 200);
+	log_captured();
+	assert_int_equal(fake_asked.reloads, 2);
+	assert_int_equal(json_array_size(json_object_get(answer, "changes")), 2);
+	assert_null(json_object_get(answer, "gates"));
+	json_decref(answer);
+	fake.failure = 0;
 	fake_asked.refuse = true;
 	expect_refusal(&refusal, "");
 }
