@@ -20,25 +20,25 @@ struct reading {
 	const struct setting *settings;
 	size_t setting_count;
 	void *target;
-	uint32_t seen; /* bit per setting that the section has had */
+	bool had_sluice; /* there was a [sluice] */
+	uint32_t seen;	 /* bit per setting that the section has had */
 };
 
-/* Note the first thing that is wrong, with its place. */
+/* Note the first thing that is wrong, a clause, as a sentence with its place. */
 __attribute__((format(printf, 2, 3))) static void fail(struct reading *reading, const char *format,
 						       ...)
 {
 	va_list arguments;
-	int length;
+	char clause[320];
 
 	if (reading->failed)
 		return;
 	reading->failed = true;
-	length = snprintf(reading->why, reading->why_size, "%s:%d: ", reading->path, reading->line);
-	if (length < 0 || (size_t)length >= reading->why_size)
-		return;
 	va_start(arguments, format);
-	vsnprintf(reading->why + length, reading->why_size - length, format, arguments);
+	vsnprintf(clause, sizeof(clause), format, arguments);
 	va_end(arguments);
+	snprintf(reading->why, reading->why_size, "%s:%d: %s.", reading->path, reading->line,
+		 clause);
 }
 
 static void begin_port(struct reading *reading, const char *number)
@@ -70,6 +70,9 @@ static void begin_section(struct reading *reading, const char *line)
 	if (sscanf(line, " [%63[^]\n]]", reading->section) != 1)
 		return; /* inih reports it */
 	if (!strcmp(reading->section, "sluice")) {
+		if (reading->had_sluice)
+			fail(reading, "[sluice] is there twice");
+		reading->had_sluice = true;
 		reading->target = reading->config;
 		reading->settings = sluice_settings;
 		reading->setting_count = sluice_setting_count;

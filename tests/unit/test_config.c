@@ -288,6 +288,7 @@ static const struct {
 	{ "[port 0]\n", 1, "[port 0]: a port is a number from 1 to 65535" },
 	{ "[port http]\n", 1, "[port http]: a port is a number from 1 to 65535" },
 	{ "[port 80]\n[port 81]\n[port 80]\n", 3, "[port 80] is there twice" },
+	{ "[sluice]\npin = /p\n[port 80]\n[sluice]\nstate = /s\n", 4, "[sluice] is there twice" },
 	{ "[sluice]\nstate\n", 2, "neither a [section] nor a 'name = value'" },
 	{ "[sluice]\n[port 80\n", 2, "neither a [section] nor a 'name = value'" },
 	{ "[sluice]\nstate\nsecret = 1\n", 2, "neither a [section] nor a 'name = value'" },
@@ -308,7 +309,7 @@ static void test_wrong_files(void **state)
 		snprintf(text, sizeof(text), "%s%s", wrong_files[row].text,
 			 behind[i % ARRAY_SIZE(behind)]);
 		path = write_file(text);
-		snprintf(expected, sizeof(expected), "%s:%d: %s", path, wrong_files[row].line,
+		snprintf(expected, sizeof(expected), "%s:%d: %s.", path, wrong_files[row].line,
 			 wrong_files[row].message);
 		assert_int_equal(read_line("--port 80"), -EINVAL);
 		assert_string_equal(why, expected);
