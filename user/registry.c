@@ -77,8 +77,7 @@ static int fail_sync(struct failure *ret_failure, int err)
 	switch (err) {
 	case -E2BIG:
 		return failure_set(ret_failure, FAILURE_UNAVAILABLE,
-				   "The key table is full. Revoke keys, or raise max_keys in the "
-				   "configuration.");
+				   "The key table is full. Revoke keys, or " SYNC_MAKE_ROOM);
 	case -EAGAIN:
 		return failure_set(ret_failure, FAILURE_UNAVAILABLE,
 				   "The key table is full until slots of revoked keys are free "

@@ -19,6 +19,11 @@
 
 struct sync;
 
+/* What to do where the key table is full, as the end of a sentence. */
+#define SYNC_MAKE_ROOM                                                                             \
+	"raise max_keys in the configuration; a gate that stands keeps its size, so stop "         \
+	"sluiced, run sluiced --remove, and start it."
+
 /*
  * Make the kernel's keys equal to the store's: keys that are not the store's go, policies that
  * differ are written, missing keys are put. A key that was in force all along keeps its live

@@ -192,11 +192,10 @@ int sync_start(struct kernel *kernel, struct store *store, struct sync **ret_syn
 		err = compare_sides(&comparison);
 
 	if (err == -E2BIG)
-		snprintf(
-			why, why_size,
-			"The store has %zu active keys, the kernel side has room for %u. Raise the "
-			"number of keys in the configuration.",
-			comparison.record_count, kernel_slots(kernel));
+		snprintf(why, why_size,
+			 "The key table is full: the store has %zu active keys, and there is room "
+			 "for %u. To have them all in force, " SYNC_MAKE_ROOM,
+			 comparison.record_count, kernel_slots(kernel));
 	else if (err)
 		snprintf(why, why_size, "The store's keys could not be put in force: %s.",
 			 store_reason(err));

@@ -200,6 +200,8 @@ static void a_full_key_table_is_reported(void **state)
 	assert_int_equal(try_create(&(struct key_request){ .account = "a", .label = "3" }, &record),
 			 -EIO);
 	assert_failure(503, "UNAVAILABLE", "key table is full");
+	assert_failure(503, "UNAVAILABLE", "raise max_keys");
+	assert_failure(503, "UNAVAILABLE", "sluiced --remove");
 	assert_int_equal(read_disk("SELECT count(*) FROM keys"), 2);
 }
 

@@ -191,6 +191,8 @@ static void a_key_side_too_small_for_the_store_is_reported(void **state)
 	assert_int_equal(start(), -E2BIG);
 	assert_non_null(strstr(why, "5 active keys"));
 	assert_non_null(strstr(why, "room for 4"));
+	assert_non_null(strstr(why, "raise max_keys"));
+	assert_non_null(strstr(why, "sluiced --remove"));
 }
 
 static void a_start_waits_for_a_slot_to_rest_rather_than_share_it(void **state)
