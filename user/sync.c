@@ -238,6 +238,6 @@ void sync_stop(struct sync *sync)
 		return;
 	err = sync_save_usage(sync);
 	if (err)
-		log_error("usage could not be saved: %s", strerror(-err));
+		log_error("usage could not be saved: %s", store_reason(err));
 	sync_free(sync);
 }
