@@ -20,12 +20,12 @@
 
 pid_t daemon_pid;
 bool daemon_release;
-bool daemon_ports_in_file;
+bool daemon_ports_in_file, daemon_places_in_file;
 char *const *daemon_wrapper;
 uint16_t daemon_more_ports[MORE_PORTS + 1];
 
-/* The program and where everything of it is; returns how many arguments that makes. */
-static size_t put_places(char **arguments, char program[320])
+/* The program and its configuration; returns how many arguments that makes, as the next do. */
+static size_t put_program(char **arguments, char program[320])
 {
 	size_t n = 0;
 
@@ -33,6 +33,14 @@ static size_t put_places(char **arguments, char program[320])
 	arguments[n++] = program;
 	arguments[n++] = "--config";
 	arguments[n++] = stage.configuration;
+	return n;
+}
+
+/* Where everything of it is. */
+static size_t put_places(char **arguments)
+{
+	size_t n = 0;
+
 	arguments[n++] = "--state";
 	arguments[n++] = stage.state;
 	arguments[n++] = "--socket";
@@ -60,7 +68,9 @@ char *const *daemon_command(uint16_t port)
 
 	for (; daemon_wrapper && daemon_wrapper[n]; n++)
 		arguments[n] = daemon_wrapper[n];
-	n += put_places(arguments + n, program);
+	n += put_program(arguments + n, program);
+	if (!daemon_places_in_file)
+		n += put_places(arguments + n);
 
 	if (daemon_ports_in_file) {
 		arguments[n] = NULL;
@@ -144,8 +154,9 @@ pid_t daemon_begin_remove(const char *seconds)
 {
 	char *arguments[ARGUMENTS_MAX];
 	char program[320];
-	size_t n = put_places(arguments, program);
+	size_t n = put_program(arguments, program);
 
+	n += put_places(arguments + n);
 	arguments[n++] = "--remove";
 	if (seconds) {
 		arguments[n++] = "--drain";

@@ -180,8 +180,8 @@ extern uint16_t daemon_more_ports[MORE_PORTS + 1];
 /* Arguments of the daemon for process_start(): for one port, or 0: for all. */
 char *const *daemon_command(uint16_t port);
 
-/* Whether the file alone names the ports, rather than the command line. */
-extern bool daemon_ports_in_file;
+/* Whether the file alone names the ports, rather than the command line; and where all is. */
+extern bool daemon_ports_in_file, daemon_places_in_file;
 
 /* What the daemon's configuration file says, for the next start or reload in this test. */
 void daemon_configure(const char *text);

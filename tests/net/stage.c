@@ -157,7 +157,7 @@ static int after_each(void **state)
 	traffic_kill();
 	close_all_clients();
 	client_patience_ms = CLIENT_PATIENCE_MS;
-	daemon_ports_in_file = false;
+	daemon_ports_in_file = daemon_places_in_file = false;
 	if (daemon_pid)
 		kill(daemon_pid, SIGCONT);
 	daemon_configure("");

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "../../user/setting.h"
 #include "harness.h"
 #include "http_client.h"
 #include "traffic.h"
@@ -119,7 +120,7 @@ static void port_comes_and_goes(void **state)
 	assert_int_equal(client_get(client_open(application->port), "/", NULL), 401);
 }
 
-static void port_settings(void **state)
+static void settings_of_a_port(void **state)
 {
 	const uint16_t port = applications[NGINX].port;
 	struct client *open, *fresh;
@@ -206,30 +207,69 @@ static void expect_as_before(const struct key *key)
 	assert_int_equal(status_number("keys.max"), 65536);
 }
 
+/* A line for the file that gives a setting another value than any test does. */
+static void print_changed(FILE *file, const struct setting *setting)
+{
+	fprintf(file, "%s = ", setting->name);
+	if (setting->kind == SETTING_NUMBER)
+		fprintf(file, "%u\n", setting->minimum);
+	else if (setting->kind == SETTING_CHOICE)
+		fprintf(file, "%s\n", setting->choices[1]);
+	else if (setting->kind == SETTING_GROUP)
+		fprintf(file, "64499\n");
+	else
+		fprintf(file, "/elsewhere\n");
+}
+
+/* A file with where all is, but with that setting changed, NULL for none, and with that key word. */
+static void configure_all(const struct setting *changed, const char *key_word_line, uint16_t but)
+{
+	const struct {
+		const char *name, *value;
+	} places[] = { { "state", stage.state },
+		       { "socket", stage.socket },
+		       { "pin", stage.pins },
+		       { "cgroup", stage.cgroup } };
+	char text[1024] = "";
+	FILE *file = fmemopen(text, sizeof(text), "w");
+
+	assert_non_null(file);
+	fprintf(file, "[sluice]\n%s", key_word_line);
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (!changed || strcmp(changed->name, places[i].name))
+			fprintf(file, "%s = %s\n", places[i].name, places[i].value);
+	if (changed)
+		print_changed(file, changed);
+	fclose(file);
+	configure(text, but);
+}
+
 /* Each names the setting and the way; the key word beside it would otherwise be another. */
 static void what_cannot_change(void **state)
 {
-	static const char *const rows[][2] = {
-		{ "max_keys = 1000", "max_keys cannot change from '65536' to '1000'" },
-		{ "max_connections = 1000", "max_connections cannot change from '65536'" },
-	};
 	struct key key;
 	char text[128];
 
 	(void)state;
-	start_configured();
+	daemon_ports_in_file = daemon_places_in_file = true;
+	configure_all(NULL, "", 0);
+	daemon_start();
 	key = key_limited(1000, 10000);
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		snprintf(text, sizeof(text), "[sluice]\nkey_word = other\n%s\n", rows[i][0]);
-		configure(text, applications[NGINX].port);
-		reload(409, rows[i][1]);
+	for (size_t i = 0; i < sluice_setting_count; i++) {
+		const struct setting *setting = &sluice_settings[i];
+
+		if (!setting->fixed)
+			continue;
+		configure_all(setting, "key_word = other\n", applications[NGINX].port);
+		snprintf(text, sizeof(text), "%s cannot change from '", setting->name);
+		reload(409, text);
 		reload(409, "sluiced --remove --pin");
 		expect_as_before(&key);
-		reload_by_signal(rows[i][1]);
+		reload_by_signal(text);
 		expect_as_before(&key);
 	}
 	/* Where it is set back, the rest is put in force. */
-	configure("[sluice]\nkey_word = other\n", 0);
+	configure_all(NULL, "key_word = other\n", 0);
 	reload(200, "key_word is other");
 	assert_int_equal(client_get(client_open(applications[NGINX].port), "/", key.text), 401);
 }
@@ -327,8 +367,8 @@ static void under_load(void **state)
 static const struct promise promises[] = {
 	{ "a port comes and goes; open connections are never judged by nobody", port_comes_and_goes,
 	  EACH_APPLICATION },
-	{ "a port's settings hold for new connections, and open ones keep theirs", port_settings,
-	  ONCE },
+	{ "a port's settings hold for new connections, and open ones keep theirs",
+	  settings_of_a_port, ONCE },
 	{ "another key_word is in force at once, and set back, too", key_word, ONCE },
 	{ "another keys_per_account is in force at once", keys_per_account, ONCE },
 	{ "a setting that cannot change is named, and nothing is changed", what_cannot_change,
