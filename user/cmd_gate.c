@@ -71,7 +71,31 @@ static const json_t *find_gate(const json_t *answer, uint64_t port)
 	return NULL;
 }
 
-/* Wait until the port has left. The daemon bounds the time. */
+/* Tell how it ended: the port has left, or stays. */
+static int report_end(const struct arguments *arguments, unsigned port, bool stays)
+{
+	char message[80];
+	json_t *answer;
+
+	if (stays) {
+		snprintf(message, sizeof(message),
+			 "Port %u was configured again meanwhile, and stays.", port);
+		return command_refuse(arguments, "CONFLICT", message);
+	}
+	if (!arguments->json) {
+		fprintf(stderr, "Port %u is out of the gate: requests to it are not checked.\n",
+			port);
+		return EXIT_DONE;
+	}
+	answer = json_pack("{s:i, s:b}", "port", (int)port, "protected", 0);
+	if (!answer)
+		return command_out_of_memory();
+	command_print_json(answer, JSON_INDENT(2));
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+/* Wait until the port has left, and tell. The daemon bounds the time. */
 static int wait_for_end(const struct arguments *arguments, uint64_t port)
 {
 	const struct timespec pause = { .tv_nsec = 200000000 };
@@ -91,13 +115,7 @@ static int wait_for_end(const struct arguments *arguments, uint64_t port)
 		stays = gate && !json_is_true(json_object_get(gate, "draining"));
 		json_decref(answer);
 	}
-	if (!arguments->json && gone)
-		fprintf(stderr, "Port %u is out of the gate: requests to it are not checked.\n",
-			(unsigned)port);
-	if (stays)
-		fprintf(stderr, "sluice: Port %u was configured again meanwhile, and stays.\n",
-			(unsigned)port);
-	return stays ? EXIT_REFUSED : EXIT_DONE;
+	return report_end(arguments, port, stays);
 }
 
 int cmd_gate_rm(const struct arguments *arguments)
@@ -118,9 +136,7 @@ int cmd_gate_rm(const struct arguments *arguments)
 	free(port);
 	if (status)
 		return status;
-	if (arguments->json)
-		command_print_json(answer, JSON_INDENT(2));
-	else
+	if (!arguments->json)
 		fprintf(stderr,
 			"Port %u lets no connection in; those that are open end within %u s.\n",
 			(unsigned)command_number(answer, "port"),

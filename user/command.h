@@ -37,6 +37,12 @@ int cmd_key_revoke(const struct arguments *arguments);
 int command_call(const struct arguments *arguments, const char *method, const char *target,
 		 json_t *body, json_t **ret_body);
 
+/*
+ * Tell what the client itself found, as the daemon's refusals are told: on stderr, or with --json as
+ * JSON with that code on stdout. Returns EXIT_REFUSED.
+ */
+int command_refuse(const struct arguments *arguments, const char *code, const char *message);
+
 /* Say on stderr that memory is short; returns EXIT_REFUSED. */
 int command_out_of_memory(void);
 

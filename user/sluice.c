@@ -158,7 +158,7 @@ uint64_t command_number(const json_t *object, const char *member)
 }
 
 /* The client's own error, in the shape that the daemon's have. */
-static void report_json(const char *message)
+static void report_json(const char *code, const char *message)
 {
 	json_t *text = json_string(message), *error;
 	char trace_id[TRACE_ID_TEXT_SIZE];
@@ -167,11 +167,20 @@ static void report_json(const char *message)
 	/* A socket's path need not be UTF-8, which JSON must be. */
 	if (!text)
 		text = json_string("The daemon gave no usable answer.");
-	error = json_pack("{s:O, s:O, s:s, s:s}", "error", text, "message", text, "code",
-			  "UNAVAILABLE", "traceId", trace_id);
+	error = json_pack("{s:O, s:O, s:s, s:s}", "error", text, "message", text, "code", code,
+			  "traceId", trace_id);
 	command_print_json(error, JSON_INDENT(2));
 	json_decref(error);
 	json_decref(text);
+}
+
+int command_refuse(const struct arguments *arguments, const char *code, const char *message)
+{
+	if (arguments->json)
+		report_json(code, message);
+	else
+		fprintf(stderr, "sluice: %s\n", message);
+	return EXIT_REFUSED;
 }
 
 /* "You may not use …: that takes root or its group (adm)." */
@@ -207,7 +216,7 @@ static int report_failure(const struct arguments *arguments, int error, const ch
 			 arguments->socket, why);
 
 	if (arguments->json) {
-		report_json(message);
+		report_json("UNAVAILABLE", message);
 	} else {
 		fprintf(stderr, "sluice: %s\n", message);
 		if (error == -ENOTCONN)

@@ -3,6 +3,7 @@
 #include "row.h"
 
 #include <grp.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,42 @@ static void test_secret_alone(void **state)
 	assert_null(strstr(outcome.err, SECRET));
 	outcome_free(&outcome);
 	free(answer);
+}
+
+/* What a daemon says of a port: to whoever takes it out, and to whoever looks then. */
+#define PORT_GONE "{\"port\":3000,\"draining\":true,\"seconds\":5,\"gates\":[]}"
+#define PORT_STAYS                                                                                 \
+	"{\"port\":3000,\"draining\":true,\"seconds\":5,\"gates\":[{\"port\":3000,\"draining\":"   \
+	"false}]}"
+
+/* Take a port out with --json: one document on stdout, whatever becomes of it, and nothing else. */
+static void expect_removal(const char *body, int requests, int status, const char *member,
+			   const char *text)
+{
+	static const char *const arguments[] = { "gate", "rm", "3000", "--json", NULL };
+	char *answer = make_answer(202, body);
+	struct outcome outcome = run_against(answer, requests, arguments, TO_PIPES);
+	json_t *json = json_loads(outcome.out, 0, NULL);
+
+	assert_int_equal(outcome.status, status);
+	assert_string_equal(outcome.err, "");
+	if (!json)
+		fail_msg("this is not one JSON document: %s", outcome.out);
+	if (text)
+		assert_string_equal(json_string_value(json_object_get(json, member)), text);
+	else
+		assert_true(json_is_false(json_object_get(json, member)));
+	json_decref(json);
+	outcome_free(&outcome);
+	free(answer);
+}
+
+static void test_removal(void **state)
+{
+	(void)state;
+	expect_removal(PORT_GONE, 0, 0, "protected", NULL);
+	expect_removal(PORT_STAYS, 0, 1, "code", "CONFLICT");
+	expect_removal(PORT_GONE, 1, 3, "code", "UNAVAILABLE");
 }
 
 /* A disk that is full. */
@@ -301,6 +338,7 @@ int main(void)
 		     test_unreachable),
 		TEST("a socket that may not be used exits 3 and says who may", test_no_access),
 		TEST("a socket's path that is too long is told so", test_long_path),
+		TEST("a removal with --json is one JSON document, however it ends", test_removal),
 		TEST("a list of 20,000 keys is printed whole", test_long_list),
 		TEST("a terminal gets colour, unless NO_COLOR is set", test_terminal),
 		TEST("no line is wider than the terminal", test_window),
