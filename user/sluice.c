@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <grp.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -187,14 +188,21 @@ int command_refuse(const struct arguments *arguments, const char *code, const ch
 static void explain_access(const char *path, char *message, size_t message_size)
 {
 	const struct group *group = NULL;
+	const struct passwd *owner = NULL;
 	struct stat status;
 
-	if (!stat(path, &status))
-		group = getgrgid(status.st_gid);
+	if (!stat(path, &status)) {
+		group = status.st_mode & S_IWGRP ? getgrgid(status.st_gid) : NULL;
+		owner = status.st_uid ? getpwuid(status.st_uid) : NULL;
+	}
 	if (group)
 		snprintf(message, message_size,
 			 "You may not use %.200s: that takes root or its group (%.64s).", path,
 			 group->gr_name);
+	else if (owner)
+		snprintf(message, message_size,
+			 "You may not use %.200s: that takes root or its owner (%.64s).", path,
+			 owner->pw_name);
 	else
 		snprintf(message, message_size, "You may not use %.200s: that takes root.", path);
 }

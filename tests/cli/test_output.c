@@ -129,25 +129,31 @@ static void test_unreachable(void **state)
 	outcome_free(&outcome);
 }
 
-static void test_no_access(void **state)
+/* A socket of that user and the group adm, with that mode. */
+static void expect_no_access(uid_t owner, mode_t mode, const char *takes)
 {
 	static const char *const arguments[] = { "key", "ls", NULL };
 	struct stub *stub = stub_start("", 0);
 	struct outcome outcome;
 	char wanted[256];
 
-	(void)state;
-	snprintf(wanted, sizeof(wanted),
-		 "sluice: You may not use %s: that takes root or its group (adm).\n",
-		 stub_socket(stub));
-	assert_int_equal(chown(stub_socket(stub), 65534, getgrnam("adm")->gr_gid), 0);
-	assert_int_equal(chmod(stub_socket(stub), 0660), 0);
+	snprintf(wanted, sizeof(wanted), "sluice: You may not use %s: that takes %s.\n",
+		 stub_socket(stub), takes);
+	assert_int_equal(chown(stub_socket(stub), owner, getgrnam("adm")->gr_gid), 0);
+	assert_int_equal(chmod(stub_socket(stub), mode), 0);
 	outcome = run_cli_as_stranger(stub_socket(stub), arguments);
 	stub_stop(stub);
 	assert_int_equal(outcome.status, 3);
 	expect_text("stdout", outcome.out, "");
 	assert_string_equal(outcome.err, wanted);
 	outcome_free(&outcome);
+}
+
+static void test_no_access(void **state)
+{
+	(void)state;
+	expect_no_access(65534, 0660, "root or its group (adm)");
+	expect_no_access(65534, 0600, "root or its owner (nobody)");
 }
 
 static void test_long_path(void **state)
