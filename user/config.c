@@ -392,7 +392,7 @@ void config_print_help(FILE *out)
 {
 	fprintf(out, "sluiced checks API keys and their limits in the kernel, in front of the\n"
 		     "applications that listen on the given ports.\n\n"
-		     "Usage: sluiced --port N [OPTION]...\n"
+		     "Usage: sluiced [--port N]... [OPTION]...\n"
 		     "       sluiced --remove | --backup DIR | --restore DIR [OPTION]...\n\n");
 	print_options(out);
 	fprintf(out, "\nThe configuration may have these and more; the command line wins.\n");
