@@ -23,15 +23,13 @@ struct sample {
 static void take_sample(const json_t *status, struct sample *ret_sample)
 {
 	const json_t *counts = json_object_get(status, "counts");
-	struct timespec now;
 	char member[COUNTER_MEMBER_SIZE];
 
 	for (enum counter i = 0; i < COUNTER_COUNT; i++) {
 		counter_member(i, member);
 		ret_sample->counts[i] = command_number(counts, member);
 	}
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ret_sample->seconds = now.tv_sec + now.tv_nsec / 1e9;
+	ret_sample->seconds = monotonic_us() / 1e6;
 }
 
 /* "3 d 4 h", "2 h 10 min", "5 min 3 s", "9 s" */

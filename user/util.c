@@ -10,25 +10,32 @@
 
 #define LAST_MS 253402300799999ULL /* 9999-12-31T23:59:59.999Z */
 
-uint64_t now_ms(void)
+static uint64_t read_us(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t now_ms(void)
+{
+	return read_us(CLOCK_REALTIME) / 1000;
 }
 
 uint64_t monotonic_us(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	return read_us(CLOCK_MONOTONIC);
 }
 
 uint64_t monotonic_ms(void)
 {
 	return monotonic_us() / 1000;
+}
+
+uint64_t boottime_ms(void)
+{
+	return read_us(CLOCK_BOOTTIME) / 1000;
 }
 
 void rfc3339_format(uint64_t ms, char ret_text[RFC3339_SIZE])

@@ -54,6 +54,9 @@ uint64_t now_ms(void);
 uint64_t monotonic_us(void);
 uint64_t monotonic_ms(void);
 
+/* CLOCK_BOOTTIME, which goes on while the machine sleeps. */
+uint64_t boottime_ms(void);
+
 /* "2026-01-02T03:04:05.678Z" and its end. */
 #define RFC3339_SIZE 25
 

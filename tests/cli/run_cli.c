@@ -19,9 +19,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+#include "util.h"
 
 #define PATIENCE_MS    10000
 #define SANITIZER_EXIT 99
@@ -116,14 +117,6 @@ static pid_t start(const char *socket, const char *const *arguments, const struc
 	_exit(127);
 }
 
-static int64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
-
 /* Take in what has come. Closes the stream at its end. */
 static void take(struct stream *stream)
 {
@@ -148,12 +141,12 @@ static void take(struct stream *stream)
 /* Read both to their ends. Returns false where that takes too long. */
 static bool take_all(struct stream streams[2])
 {
-	int64_t end = monotonic_ms() + PATIENCE_MS;
+	uint64_t end = monotonic_ms() + PATIENCE_MS;
 
 	while (streams[0].here >= 0 || streams[1].here >= 0) {
 		struct pollfd ready[2] = { { .fd = streams[0].here, .events = POLLIN },
 					   { .fd = streams[1].here, .events = POLLIN } };
-		int64_t left = end - monotonic_ms();
+		int64_t left = (int64_t)(end - monotonic_ms());
 
 		if (left <= 0 || poll(ready, 2, left) <= 0)
 			return false;

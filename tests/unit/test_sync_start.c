@@ -2,18 +2,13 @@
 /* A start: what is in force becomes what the store says, and no count is lost. */
 #include "sync.h"
 
-#include <time.h>
-
 #include "sync_stage.h"
 
 /* --- start -------------------------------------------------------------------------------------- */
 
-static double seconds_since(const struct timespec *from)
+static double seconds_since(uint64_t from_us)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - from->tv_sec) + (double)(now.tv_nsec - from->tv_nsec) / 1e9;
+	return (monotonic_us() - from_us) / 1e6;
 }
 
 static void a_restart_writes_nothing_that_is_right_already(void **state)
@@ -198,7 +193,7 @@ static void a_key_side_too_small_for_the_store_is_reported(void **state)
 static void a_start_waits_for_a_slot_to_rest_rather_than_share_it(void **state)
 {
 	struct key_record records[SLOTS], one_more;
-	struct timespec from;
+	uint64_t from_us;
 
 	(void)state;
 	for (int i = 0; i < SLOTS; i++) {
@@ -208,9 +203,9 @@ static void a_start_waits_for_a_slot_to_rest_rather_than_share_it(void **state)
 	stop();
 	assert_int_equal(store_revoke(store, &records[3]), 0);
 	one_more = store_key(SLOTS);
-	clock_gettime(CLOCK_MONOTONIC, &from);
+	from_us = monotonic_us();
 	assert_int_equal(start(), 0);
-	assert_true(seconds_since(&from) > 1);
+	assert_true(seconds_since(from_us) > 1);
 	assert_int_equal(policy_of(&one_more)->slot, records[3].slot);
 	assert_true(usage_of(&one_more)->windows == 0);
 }
@@ -264,7 +259,7 @@ static void store_many(void)
 
 static void ten_thousand_keys_are_in_force_in_well_under_a_second(void **state)
 {
-	struct timespec from;
+	uint64_t from_us;
 	double fresh, taken_over, saved, idle;
 
 	(void)state;
@@ -272,28 +267,28 @@ static void ten_thousand_keys_are_in_force_in_well_under_a_second(void **state)
 	boot(MANY + 100);
 	store_many();
 
-	clock_gettime(CLOCK_MONOTONIC, &from);
+	from_us = monotonic_us();
 	assert_int_equal(start(), 0);
-	fresh = seconds_since(&from);
+	fresh = seconds_since(from_us);
 	assert_int_equal(kernel->count, MANY);
 	assert_int_equal(kernel->puts, MANY);
 
 	stop();
-	clock_gettime(CLOCK_MONOTONIC, &from);
+	from_us = monotonic_us();
 	assert_int_equal(start(), 0);
-	taken_over = seconds_since(&from);
+	taken_over = seconds_since(from_us);
 	assert_int_equal(kernel->puts, 0);
 	assert_int_equal(sync_count(joined), MANY);
 
-	clock_gettime(CLOCK_MONOTONIC, &from);
+	from_us = monotonic_us();
 	assert_int_equal(sync_save_usage(joined), 0);
-	idle = seconds_since(&from);
+	idle = seconds_since(from_us);
 
 	for (uint32_t slot = 0; slot < MANY; slot++)
 		kernel->usage[slot].admitted++;
-	clock_gettime(CLOCK_MONOTONIC, &from);
+	from_us = monotonic_us();
 	assert_int_equal(sync_save_usage(joined), 0);
-	saved = seconds_since(&from);
+	saved = seconds_since(from_us);
 
 	print_message("# 10,000 keys: put %.0f ms, taken over %.0f ms; usage saved %.0f ms, "
 		      "unchanged %.2f ms\n",
