@@ -188,7 +188,7 @@ static void costs_nothing(void **state)
 {
 	struct application *application = &applications[THREADED];
 	struct client *client = connect_from("127.0.0.5", application->port);
-	const int count = getenv("TESTS_EMULATED") ? GUESSES_EMULATED : GUESSES;
+	const int count = emulated() ? GUESSES_EMULATED : GUESSES;
 	const char *key = unknown_key();
 	struct cost before, after;
 	unsigned long seconds;
