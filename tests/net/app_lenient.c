@@ -27,6 +27,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "app.h"
+
 #define HEAD_SIZE  65536
 #define KEY_LENGTH 52 /* "gx_" and 49 letters and digits */
 #define BODY_MAX   (4 * 1024 * 1024)
@@ -301,24 +303,6 @@ static bool read_body(struct connection *connection, const struct request *reque
 	return skip_bytes(connection, request->body_length);
 }
 
-static bool send_all(int fd, const char *data, size_t size)
-{
-	while (size) {
-		ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
-
-		if (sent < 0)
-			return false;
-		data += sent;
-		size -= sent;
-	}
-	return true;
-}
-
-static bool send_text(int fd, const char *text)
-{
-	return send_all(fd, text, strlen(text));
-}
-
 /* In pieces of so many bytes, as chunks where asked. */
 static bool send_pieces(int fd, const char *data, size_t size, size_t piece, bool chunked)
 {
@@ -408,22 +392,6 @@ static void *serve(void *argument)
 	close(connection->fd);
 	free(connection);
 	return NULL;
-}
-
-static int listen_on(int port)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_port = htons(port),
-				       .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int yes = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1024)) {
-		perror("listen");
-		exit(EXIT_FAILURE);
-	}
-	return fd;
 }
 
 static bool choose_mode(const char *name)

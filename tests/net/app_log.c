@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app.h"
 #include "seen.h"
 
 #define BUFFER_SIZE 65536
@@ -279,24 +280,6 @@ static bool read_chunks(struct connection *connection, struct request *request)
 	return true;
 }
 
-static bool send_all(int fd, const char *data, size_t size)
-{
-	while (size) {
-		ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
-
-		if (sent <= 0)
-			return false;
-		data += sent;
-		size -= sent;
-	}
-	return true;
-}
-
-static bool send_text(int fd, const char *text)
-{
-	return send_all(fd, text, strlen(text));
-}
-
 static bool read_body(struct connection *connection, struct request *request)
 {
 	struct seen *seen = connection->seen;
@@ -456,22 +439,6 @@ static int open_file(const char *name, int flags)
 
 	if (fd < 0) {
 		perror(name);
-		exit(EXIT_FAILURE);
-	}
-	return fd;
-}
-
-static int listen_on(int port)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_port = htons(port),
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int yes = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1024)) {
-		perror("listen");
 		exit(EXIT_FAILURE);
 	}
 	return fd;

@@ -24,6 +24,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "app.h"
+
 #define HEAD_SIZE	32768
 #define IDLE_TIMEOUT_MS 600000
 #define LARGE_SIZE	(1024 * 1024)
@@ -150,20 +152,13 @@ static bool read_body(int fd, struct request *request)
 	return done == request->body_length;
 }
 
-static bool send_all(int fd, const char *data, size_t size)
+static bool send_or_note(int fd, const char *data, size_t size)
 {
-	while (size) {
-		ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
-
-		if (sent < 0) {
-			if (errno != EPIPE && errno != ECONNRESET)
-				append(error_log, "send: %s\n", strerror(errno));
-			return false;
-		}
-		data += sent;
-		size -= sent;
-	}
-	return true;
+	if (send_all(fd, data, size))
+		return true;
+	if (errno != EPIPE && errno != ECONNRESET)
+		append(error_log, "send: %s\n", strerror(errno));
+	return false;
 }
 
 static bool starts(const char *text, const char *start)
@@ -222,9 +217,9 @@ static bool answer(int fd, const struct request *request)
 			       : request->http10    ? "Connection: keep-alive\r\n"
 						    : "");
 	append(access_log, "%s %s %d\n", request->method, request->target, status);
-	if (!send_all(fd, head, head_length))
+	if (!send_or_note(fd, head, head_length))
 		return false;
-	return !strcmp(request->method, "HEAD") || send_all(fd, body, length);
+	return !strcmp(request->method, "HEAD") || send_or_note(fd, body, length);
 }
 
 /* Keep what came behind the request: the next one begins there. */
@@ -250,21 +245,13 @@ static void *serve(void *argument)
 }
 
 /* On every address, of IPv4 and IPv6. */
-static int listen_on(int port)
+static int listen_everywhere(int port)
 {
-	struct sockaddr_in6 address = { .sin6_family = AF_INET6,
-					.sin6_port = htons(port),
-					.sin6_addr = IN6ADDR_ANY_INIT };
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int yes = 1, no = 0;
+	const struct sockaddr_in6 address = { .sin6_family = AF_INET6,
+					      .sin6_port = htons(port),
+					      .sin6_addr = IN6ADDR_ANY_INIT };
 
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1024)) {
-		perror("listen");
-		exit(EXIT_FAILURE);
-	}
-	return fd;
+	return listen_at(&address, sizeof(address));
 }
 
 static int open_log(const char *name)
@@ -295,7 +282,7 @@ int main(int argc, char **argv)
 	if (argc > 4 && !strcmp(argv[3], "--listener"))
 		listener = atoi(argv[4]);
 	else
-		listener = listen_on(atoi(argv[1]));
+		listener = listen_everywhere(atoi(argv[1]));
 	pthread_attr_init(&detached);
 	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
 	while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
