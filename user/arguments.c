@@ -2,7 +2,6 @@
 #include "arguments.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "keys.h"
@@ -56,18 +55,7 @@ static const struct option_rule options[] = {
 	{ OPTION_VERSION, "--version", NULL, "the version", KIND_FLAG, MEMBER(version), 0, 0 },
 };
 
-static int refuse(char why[ARGUMENTS_WHY_SIZE], const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static int refuse(char why[ARGUMENTS_WHY_SIZE], const char *format, ...)
-{
-	va_list values;
-
-	va_start(values, format);
-	vsnprintf(why, ARGUMENTS_WHY_SIZE, format, values);
-	va_end(values);
-	return -EINVAL;
-}
+#define refuse(why, ...) say_why(-EINVAL, why, ARGUMENTS_WHY_SIZE, __VA_ARGS__)
 
 /* Match "--name" and "--name=value". */
 static const struct option_rule *find_option(const char *text)

@@ -2,7 +2,6 @@
 #include "client.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,23 +11,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "util.h"
+
 struct text {
 	char *bytes; /* NUL-terminated, though it may hold NULs */
 	size_t length;
 };
-
-static int fail(int error, char *why, size_t why_size, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int fail(int error, char *why, size_t why_size, const char *format, ...)
-{
-	va_list values;
-
-	va_start(values, format);
-	vsnprintf(why, why_size, format, values);
-	va_end(values);
-	return error;
-}
 
 /* Returns a connected socket, -EACCES or -ENOTCONN. */
 static int reach(const char *path, char *why, size_t why_size)
@@ -38,18 +26,18 @@ static int reach(const char *path, char *why, size_t why_size)
 	int fd, error;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return fail(-ENOTCONN, why, why_size, "a socket's path has at most %zu bytes",
-			    sizeof(address.sun_path) - 1);
+		return say_why(-ENOTCONN, why, why_size, "a socket's path has at most %zu bytes",
+			       sizeof(address.sun_path) - 1);
 	strcpy(address.sun_path, path);
 
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return fail(-ENOTCONN, why, why_size, "%s", strerror(errno));
+		return say_why(-ENOTCONN, why, why_size, "%s", strerror(errno));
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) ||
 	    connect(fd, (struct sockaddr *)&address, sizeof(address))) {
 		error = errno == EACCES ? -EACCES : -ENOTCONN;
-		fail(error, why, why_size, "%s", strerror(errno));
+		say_why(error, why, why_size, "%s", strerror(errno));
 		close(fd);
 		return error;
 	}
@@ -67,10 +55,11 @@ static int send_all(int fd, const char *bytes, size_t length, char *why, size_t 
 		if (sent < 0 && (errno == EPIPE || errno == ECONNRESET))
 			return 0;
 		if (sent < 0 && errno == EAGAIN)
-			return fail(-ETIMEDOUT, why, why_size,
-				    "it did not take the request within %d s", CLIENT_WAIT_SECONDS);
+			return say_why(-ETIMEDOUT, why, why_size,
+				       "it did not take the request within %d s",
+				       CLIENT_WAIT_SECONDS);
 		if (sent < 0)
-			return fail(-EPROTO, why, why_size, "%s", strerror(errno));
+			return say_why(-EPROTO, why, why_size, "%s", strerror(errno));
 		bytes += sent;
 		length -= sent;
 	}
@@ -86,7 +75,7 @@ static int send_request(int fd, const char *method, const char *target, const js
 	if (body)
 		content = json_dumps(body, JSON_COMPACT);
 	if (body && !content)
-		return fail(-ENOMEM, why, why_size, "out of memory");
+		return say_why(-ENOMEM, why, why_size, "out of memory");
 
 	length = asprintf(&request,
 			  "%s %s HTTP/1.1\r\n"
@@ -100,7 +89,7 @@ static int send_request(int fd, const char *method, const char *target, const js
 			  content ? strlen(content) : 0, content ? content : "");
 	if (length < 0) {
 		request = NULL;
-		error = fail(-ENOMEM, why, why_size, "out of memory");
+		error = say_why(-ENOMEM, why, why_size, "out of memory");
 	} else {
 		error = send_all(fd, request, length, why, why_size);
 	}
@@ -137,22 +126,23 @@ static int read_to_end(int fd, struct text *ret_text, char *why, size_t why_size
 		ssize_t got;
 
 		if (error)
-			return fail(error, why, why_size, "its answer is too large");
+			return say_why(error, why, why_size, "its answer is too large");
 		got = read(fd, ret_text->bytes + ret_text->length, room - ret_text->length - 1);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 && errno == EAGAIN)
-			return fail(-ETIMEDOUT, why, why_size, "it did not answer within %d s",
-				    CLIENT_WAIT_SECONDS);
+			return say_why(-ETIMEDOUT, why, why_size, "it did not answer within %d s",
+				       CLIENT_WAIT_SECONDS);
 		if (got < 0)
-			return fail(-EPROTO, why, why_size, "%s", strerror(errno));
+			return say_why(-EPROTO, why, why_size, "%s", strerror(errno));
 		if (got == 0)
 			break;
 		ret_text->length += got;
 	}
 	ret_text->bytes[ret_text->length] = '\0';
 	if (!ret_text->length)
-		return fail(-EPROTO, why, why_size, "it closed the connection without an answer");
+		return say_why(-EPROTO, why, why_size,
+			       "it closed the connection without an answer");
 	return 0;
 }
 
@@ -175,17 +165,17 @@ static int parse_answer(const struct text *text, struct client_answer *ret_answe
 	int status;
 
 	if (!end || sscanf(text->bytes, "HTTP/1.%*1[01] %3d", &status) != 1 || status < 200)
-		return fail(-EPROTO, why, why_size, "its answer is not HTTP");
+		return say_why(-EPROTO, why, why_size, "its answer is not HTTP");
 	*end = '\0';
 	body = end + 4;
 	if (!length_is_right(text->bytes, text->length - (body - text->bytes)))
-		return fail(-EPROTO, why, why_size, "its answer was cut short");
+		return say_why(-EPROTO, why, why_size, "its answer was cut short");
 
 	object = json_loadb(body, text->length - (body - text->bytes), JSON_REJECT_DUPLICATES,
 			    &problem);
 	if (!json_is_object(object)) {
 		json_decref(object);
-		return fail(-EPROTO, why, why_size, "its answer is not a JSON object");
+		return say_why(-EPROTO, why, why_size, "its answer is not a JSON object");
 	}
 	ret_answer->status = status;
 	ret_answer->body = object;

@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,17 +16,8 @@
 #include "relay.h"
 #include "util.h"
 
-/* Say in a clause what is not as it should be. Returns -ESTALE. */
-__attribute__((format(printf, 3, 4))) static int differ(char *clause, size_t size,
-							const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(clause, size, format, arguments);
-	va_end(arguments);
-	return -ESTALE;
-}
+/* Say in a clause what is not as it should be. */
+#define differ(clause, size, ...) say_why(-ESTALE, clause, size, __VA_ARGS__)
 
 /* Open a pin that must be of that kind, as /proc names it. Returns the descriptor or -ESTALE. */
 static int open_pin(const struct kernel *kernel, const char *name, const char *kind, char *clause,

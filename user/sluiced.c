@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -61,16 +60,8 @@ struct daemon {
 };
 
 /* Write a sentence for the user into why, and give the error back. */
-__attribute__((format(printf, 3, 4))) static int explain(struct daemon *daemon, int error,
-							 const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(daemon->why, sizeof(daemon->why), format, arguments);
-	va_end(arguments);
-	return error;
-}
+#define explain(daemon, error, ...)                                                                \
+	say_why(error, (daemon)->why, sizeof((daemon)->why), __VA_ARGS__)
 
 /* --- steps of the start, in their order ---------------------------------------------------------- */
 
@@ -543,8 +534,8 @@ int main(int argc, char **argv)
 		puts("sluiced " SLUICE_VERSION);
 		return EXIT_SUCCESS;
 	}
-	snprintf(daemon.store_path, sizeof(daemon.store_path), "%s/sluice.db", config->state);
-	snprintf(daemon.pepper_path, sizeof(daemon.pepper_path), "%s/pepper", config->state);
+	path_join(daemon.store_path, sizeof(daemon.store_path), config->state, STATE_STORE);
+	path_join(daemon.pepper_path, sizeof(daemon.pepper_path), config->state, STATE_PEPPER);
 	if (config->action == CONFIG_RELAY)
 		return relay_run(config->pin) ? EXIT_FAILURE : EXIT_SUCCESS;
 	r = act(&daemon);
