@@ -92,11 +92,11 @@ const struct config_port *config_find_port(const struct config *config, uint32_t
 
 struct config_port *config_add_port(struct config *config, uint32_t port)
 {
-	struct config_port *at = config->ports;
+	const struct config_port *there = config_find_port(config, port);
+	struct config_port *at = &config->ports[config->port_count];
 
-	for (; at < config->ports + config->port_count; at++)
-		if (at->port == port)
-			return at;
+	if (there)
+		return &config->ports[there - config->ports];
 	if (config->port_count == CONFIG_PORTS_MAX)
 		return NULL;
 	config->port_count++;

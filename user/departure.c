@@ -19,9 +19,10 @@ static void remove_at(struct departures *departures, size_t at)
 
 static void forget_port(struct config *config, uint16_t port)
 {
-	for (size_t i = 0; i < config->port_count; i++)
-		if (config->ports[i].port == port)
-			config->ports[i--] = config->ports[--config->port_count];
+	const struct config_port *at = config_find_port(config, port);
+
+	if (at)
+		config->ports[at - config->ports] = config->ports[--config->port_count];
 }
 
 /* Nothing is open any more, or its time is up. Where something fails, the next look tries again. */
