@@ -153,6 +153,25 @@ static void a_taken_pointer_is_not_freed(void **state)
 	free(kept);
 }
 
+static void a_path_is_joined_whole_or_refused(void **state)
+{
+	char path[16];
+
+	(void)state;
+	assert_int_equal(path_join(path, sizeof(path), "/a/folder", "names"), 0);
+	assert_string_equal(path, "/a/folder/names");
+	assert_int_equal(path_join(path, sizeof(path), "/a/folder", "longer"), -ENAMETOOLONG);
+}
+
+static void a_sentence_gives_its_error_back(void **state)
+{
+	char why[8];
+
+	(void)state;
+	assert_int_equal(say_why(-EIO, why, sizeof(why), "%d and %s", 12, "more"), -EIO);
+	assert_string_equal(why, "12 and ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +182,8 @@ int main(void)
 		cmocka_unit_test(a_written_instant_reads_as_itself),
 		cmocka_unit_test(a_descriptor_is_closed_at_the_end_of_its_scope),
 		cmocka_unit_test(a_taken_pointer_is_not_freed),
+		cmocka_unit_test(a_path_is_joined_whole_or_refused),
+		cmocka_unit_test(a_sentence_gives_its_error_back),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
