@@ -4,11 +4,12 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "config_rows.h"
 #include "keys.h"
 #include "setting.h"
 #include "util.h"
 
-static const struct config defaults = {
+const struct config config_defaults = {
 	.state = "/var/lib/sluice",
 	.socket = CONFIG_SOCKET,
 	.socket_group = GROUP_NONE,
@@ -20,7 +21,7 @@ static const struct config defaults = {
 	.keys_per_account = KEY_PER_ACCOUNT_DEFAULT,
 };
 
-static const struct config_port port_defaults = { .head_limit = HEAD_LIMIT_MAX };
+const struct config_port config_port_defaults = { .head_limit = HEAD_LIMIT_MAX };
 
 /* Options that are not settings. */
 enum option_value {
@@ -36,18 +37,12 @@ enum option_value {
 	OPTION_SETTING, /* + index into sluice_settings, then port_settings */
 };
 
-struct option_row {
-	const char *name;
-	const char *argument;
-	enum option_value value;
-	const char *help;
-};
-
-static const struct option_row rows_before[] = {
+const struct option_row config_rows_before[] = {
 	{ "port", "N", OPTION_PORT, "protect this TCP port; may be given several times" },
 };
+const size_t config_rows_before_count = ARRAY_SIZE(config_rows_before);
 
-static const struct option_row rows_after[] = {
+const struct option_row config_rows_after[] = {
 	{ "config", "FILE", OPTION_CONFIG, "configuration (default: " CONFIG_FILE ", if there)" },
 	{ "remove", NULL, OPTION_REMOVE, "take the gate down for good, and exit" },
 	{ "drain", "SECONDS", OPTION_DRAIN,
@@ -59,6 +54,7 @@ static const struct option_row rows_after[] = {
 	{ "help", NULL, OPTION_HELP, "print this, and exit" },
 	{ "version", NULL, OPTION_VERSION, "print the version, and exit" },
 };
+const size_t config_rows_after_count = ARRAY_SIZE(config_rows_after);
 
 #define OPTIONS_MAX 32
 
@@ -72,15 +68,6 @@ struct command_line {
 	size_t port_count;
 	uint32_t drain_seconds;
 };
-
-/* The setting at index, of [sluice] first and of [port N] behind them. NULL: no more. */
-static const struct setting *setting_at(size_t index)
-{
-	if (index < sluice_setting_count)
-		return &sluice_settings[index];
-	index -= sluice_setting_count;
-	return index < port_setting_count ? &port_settings[index] : NULL;
-}
 
 const struct config_port *config_find_port(const struct config *config, uint32_t port)
 {
@@ -100,7 +87,7 @@ struct config_port *config_add_port(struct config *config, uint32_t port)
 	if (config->port_count == CONFIG_PORTS_MAX)
 		return NULL;
 	config->port_count++;
-	*at = port_defaults;
+	*at = config_port_defaults;
 	at->port = port;
 	return at;
 }
@@ -121,12 +108,12 @@ static void make_options(struct option options[OPTIONS_MAX])
 	size_t count = 0;
 
 	memset(options, 0, OPTIONS_MAX * sizeof(*options));
-	for (size_t i = 0; i < ARRAY_SIZE(rows_before); i++)
-		add_option(options, &count, rows_before[i].name, rows_before[i].argument,
-			   rows_before[i].value);
-	for (size_t i = 0; i < ARRAY_SIZE(rows_after); i++)
-		add_option(options, &count, rows_after[i].name, rows_after[i].argument,
-			   rows_after[i].value);
+	for (size_t i = 0; i < config_rows_before_count; i++)
+		add_option(options, &count, config_rows_before[i].name,
+			   config_rows_before[i].argument, config_rows_before[i].value);
+	for (size_t i = 0; i < config_rows_after_count; i++)
+		add_option(options, &count, config_rows_after[i].name,
+			   config_rows_after[i].argument, config_rows_after[i].value);
 	for (size_t i = 0; setting_at(i); i++)
 		if (setting_at(i)->argument)
 			add_option(options, &count, setting_at(i)->name, setting_at(i)->argument,
@@ -310,7 +297,7 @@ int config_read(int argc, char **argv, const char *default_file, struct config *
 		char *why, size_t why_size)
 {
 	struct command_line line = { .action = CONFIG_RUN, .drain_seconds = CONFIG_DRAIN_DEFAULT };
-	struct config config = defaults;
+	struct config config = config_defaults;
 	int r = read_command_line(argc, argv, &line, why, why_size);
 
 	config.action = line.action;
@@ -330,76 +317,4 @@ int config_read(int argc, char **argv, const char *default_file, struct config *
 	if (!r)
 		*ret_config = config;
 	return r;
-}
-
-static void print_row(FILE *out, const char *name, const char *argument, const char *help)
-{
-	char left[48];
-
-	snprintf(left, sizeof(left), "%s %s", name, argument ? argument : "");
-	fprintf(out, "  %-22s %s", left, help);
-}
-
-static void print_rows(FILE *out, const struct option_row *rows, size_t count)
-{
-	char name[32];
-
-	for (size_t i = 0; i < count; i++) {
-		if (!rows[i].help)
-			continue;
-		snprintf(name, sizeof(name), "--%s", rows[i].name);
-		print_row(out, name, rows[i].argument, rows[i].help);
-		fputc('\n', out);
-	}
-}
-
-/* A setting with its range and what it is by default, which is at its offset in defaults. */
-static void print_setting(FILE *out, const struct setting *setting, const char *name,
-			  const char *argument, const void *values)
-{
-	char value[CONFIG_PATH_SIZE];
-
-	setting_format(setting, values, value, sizeof(value));
-	print_row(out, name, argument, setting->help);
-	if (setting->kind == SETTING_NUMBER)
-		fprintf(out, ", %u to %u", setting->minimum, setting->maximum);
-	if (*value)
-		fprintf(out, " (default: %s)", value);
-	fputc('\n', out);
-}
-
-static const void *values_of(size_t index)
-{
-	return index < sluice_setting_count ? (const void *)&defaults : &port_defaults;
-}
-
-static void print_options(FILE *out)
-{
-	char name[32];
-
-	print_rows(out, rows_before, ARRAY_SIZE(rows_before));
-	for (size_t i = 0; setting_at(i); i++) {
-		const struct setting *setting = setting_at(i);
-
-		snprintf(name, sizeof(name), "--%s", setting->name);
-		if (setting->argument)
-			print_setting(out, setting, name, setting->argument, values_of(i));
-	}
-	print_rows(out, rows_after, ARRAY_SIZE(rows_after));
-}
-
-void config_print_help(FILE *out)
-{
-	fprintf(out, "sluiced checks API keys and their limits in the kernel, in front of the\n"
-		     "applications that listen on the given ports.\n\n"
-		     "Usage: sluiced [--port N]... [OPTION]...\n"
-		     "       sluiced --remove | --backup DIR | --restore DIR [OPTION]...\n\n");
-	print_options(out);
-	fprintf(out, "\nThe configuration may have these and more; the command line wins.\n");
-	for (size_t i = 0; setting_at(i); i++) {
-		if (i == 0 || i == sluice_setting_count)
-			fprintf(out, "\n[%s]\n", i ? "port N" : "sluice");
-		print_setting(out, setting_at(i), setting_at(i)->name, NULL, values_of(i));
-	}
-	fprintf(out, "\nExit status: 0 done, 1 failed (the reason on stderr), 2 wrong usage.\n");
 }

@@ -157,3 +157,11 @@ bool setting_equal(const struct setting *setting, const void *a, const void *b)
 	setting_format(setting, b, right, sizeof(right));
 	return !strcmp(left, right);
 }
+
+const struct setting *setting_at(size_t index)
+{
+	if (index < sluice_setting_count)
+		return &sluice_settings[index];
+	index -= sluice_setting_count;
+	return index < port_setting_count ? &port_settings[index] : NULL;
+}

@@ -34,6 +34,9 @@ extern const size_t sluice_setting_count;
 extern const struct setting port_settings[];
 extern const size_t port_setting_count;
 
+/* The setting at index, of [sluice] first and of [port N] behind them. NULL: no more. */
+const struct setting *setting_at(size_t index);
+
 /*
  * Put text into the struct that setting describes. Returns 0 or -EINVAL with what is allowed in
  * why, as the end of a sentence that names the setting.
