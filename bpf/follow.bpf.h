@@ -88,9 +88,9 @@ static __always_inline bool is_amid(const struct conn *conn, const struct tcp_so
 /* Who may change what the record says of the answers (conn.bpf.h). */
 enum turn {
 	TURN_INGRESS, /* no answer is due or under way: the next request can be judged */
-	TURN_PASSED,  /* likewise, but the record lacks the end of a body that the kernel took unasked */
-	TURN_EGRESS,  /* one is */
-	TURN_LOST,    /* the application has written what nobody asked for */
+	TURN_PASSED, /* likewise, but the record lacks the end of a body that the kernel took unasked */
+	TURN_EGRESS, /* one is */
+	TURN_LOST,   /* the application has written what nobody asked for */
 };
 
 /*
