@@ -11,27 +11,22 @@
 
 #include "kernel.h"
 #include "kernel_handle.h"
-#include "util.h"
+#include "sockets.h"
 
-/* Whether a connection is in the sockhash no more, which it leaves by itself when it ends. */
-static bool is_gone(struct kernel *kernel, __u64 cookie)
-{
-	__u64 value;
-
-	return bpf_map_lookup_elem(bpf_map__fd(kernel->programs->maps.socks), &cookie, &value) &&
-	       errno == ENOENT;
-}
-
-/* Find the records, at most `max`. Returns how many. A record is made before its socket is enrolled. */
-static size_t find_gone(struct kernel *kernel, __u64 *ret_cookies, size_t max)
+/*
+ * Note the connections that are in the sockhash no more, which they leave when the application closes them.
+ * Most of these have a goodbye to say yet. Returns how many, at most `max`.
+ */
+static size_t find_closed(struct kernel *kernel, uint64_t *ret_cookies, size_t max)
 {
 	int conns = bpf_map__fd(kernel->programs->maps.conns);
+	int socks = bpf_map__fd(kernel->programs->maps.socks);
 	/* Where the last one is gone by now, the kernel begins anew. */
 	size_t count = 0, steps = 2 * bpf_map__max_entries(kernel->programs->maps.conns);
-	__u64 cookie, *last = NULL;
+	__u64 cookie, value, *last = NULL;
 
 	while (count < max && steps-- && !bpf_map_get_next_key(conns, last, &cookie)) {
-		if (is_gone(kernel, cookie))
+		if (bpf_map_lookup_elem(socks, &cookie, &value) && errno == ENOENT)
 			ret_cookies[count++] = cookie;
 		last = &cookie;
 	}
@@ -49,17 +44,19 @@ static int forget(struct kernel *kernel, __u64 cookie)
 
 int kernel_forget_lost(struct kernel *kernel, size_t *ret_count)
 {
-	__u64 cookies[LOST_MAX];
-	size_t count = find_gone(kernel, cookies, ARRAY_SIZE(cookies));
+	uint64_t cookies[LOST_MAX];
+	bool found[LOST_MAX];
+	size_t count = find_closed(kernel, cookies, LOST_MAX);
 	int r = 0;
 
 	*ret_count = 0;
 	if (!count)
 		return 0;
-	/* One that was being made is in the sockhash behind this. */
-	kernel_settle();
+	r = sockets_find(cookies, count, found);
+	if (r == -EAGAIN)
+		return 0; /* the next time, then */
 	for (size_t i = 0; !r && i < count; i++) {
-		if (!is_gone(kernel, cookies[i]))
+		if (found[i])
 			continue;
 		r = forget(kernel, cookies[i]);
 		*ret_count += !r;

@@ -108,9 +108,14 @@ static int compare_cookies(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+static uint64_t cookie_of(const struct inet_diag_sockid *id)
+{
+	return (uint64_t)id->idiag_cookie[1] << 32 | id->idiag_cookie[0];
+}
+
 static bool is_wanted(const struct wanted *wanted, const struct inet_diag_sockid *id)
 {
-	const uint64_t cookie = (uint64_t)id->idiag_cookie[1] << 32 | id->idiag_cookie[0];
+	const uint64_t cookie = cookie_of(id);
 
 	if (wanted->port)
 		return ntohs(id->idiag_sport) == wanted->port;
@@ -206,6 +211,13 @@ static int walk(int fd, int family, const struct wanted *wanted, struct found *f
 	return r < 0 ? r : 0;
 }
 
+static int walk_all(int fd, const struct wanted *wanted, struct found *found)
+{
+	int r = walk(fd, AF_INET, wanted, found);
+
+	return r ? r : walk(fd, AF_INET6, wanted, found);
+}
+
 /*
  * Walk through the connections that are wanted, then reset what was found: a walk during which some go
  * passes over others. ret_more says whether there was something to do.
@@ -215,10 +227,8 @@ static int walk(int fd, int family, const struct wanted *wanted, struct found *f
 static int reset_round(int fd, const struct wanted *wanted, bool *ret_more)
 {
 	struct found found = { 0 };
-	int count = 0, r = walk(fd, AF_INET, wanted, &found);
+	int count = 0, r = walk_all(fd, wanted, &found);
 
-	if (!r)
-		r = walk(fd, AF_INET6, wanted, &found);
 	for (size_t i = 0; r >= 0 && i < found.count; i++) {
 		r = reset_one(fd, &found.connections[i]);
 		if (r > 0)
@@ -259,4 +269,29 @@ int sockets_reset_some(const uint64_t *cookies, size_t count)
 int sockets_reset_ungated(uint16_t port, int marks)
 {
 	return reset_all(&(struct wanted){ .port = port, .ungated_only = true, .marks = marks });
+}
+
+int sockets_find(uint64_t *cookies, size_t count, bool *ret_found)
+{
+	const struct wanted wanted = { .cookies = cookies, .count = count };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG), r;
+	struct found found = { 0 };
+
+	if (fd < 0)
+		return -errno;
+	qsort(cookies, count, sizeof(*cookies), compare_cookies);
+	memset(ret_found, 0, count * sizeof(*ret_found));
+	r = walk_all(fd, &wanted, &found);
+	for (size_t i = 0; i < found.count; i++) {
+		const uint64_t cookie = cookie_of(&found.connections[i].id);
+		const uint64_t *at =
+			bsearch(&cookie, cookies, count, sizeof(cookie), compare_cookies);
+
+		ret_found[at - cookies] = true;
+	}
+	if (!r && found.incomplete)
+		r = -EAGAIN;
+	free(found.connections);
+	close(fd);
+	return r;
 }

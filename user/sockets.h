@@ -3,6 +3,7 @@
 #ifndef SLUICE_SOCKETS_H
 #define SLUICE_SOCKETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,5 +21,16 @@ int sockets_reset_some(const uint64_t *cookies, size_t count);
 
 /* Likewise, but only those that the map `marks`, an open descriptor, marks as MARK_UNGATED. */
 int sockets_reset_ungated(uint16_t port, int marks);
+
+/*
+ * Find those whose cookies are listed, of all connections that TCP has not forgotten.
+ *
+ * cookies	put into ascending order
+ * ret_found	for each of these, whether there is one
+ *
+ * Returns 0 or a negative errno: -EAGAIN where so many came and went meanwhile that some may have been
+ * passed over.
+ */
+int sockets_find(uint64_t *cookies, size_t count, bool *ret_found);
 
 #endif
