@@ -99,7 +99,7 @@ struct settings {
 		char key_word[KEY_WORD_MAX]; /* NUL behind it, where there is room */
 		__u64 key_word_bits;
 	};
-	__u32 reserved;
+	__u32 leaving; /* 1: the gate is about to go; what is left of ports that it has no more drains, too */
 	__u32 abi; /* SLUICE_ABI; stays at this place, so that every version can read it */
 };
 
@@ -108,7 +108,7 @@ struct forgetting {
 	__u64 cookie;
 };
 
-/* What sluice_drain says of each connection of a port that is draining. */
+/* What sluice_drain says of each connection that is to end. */
 struct drained {
 	__u64 cookie;
 	__u32 port;

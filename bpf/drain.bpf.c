@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Which connections of a port that is draining are at rest, so that ending them cuts nothing off.
+ * Which connections that are to end (is_draining()) are at rest, so that ending them cuts nothing off.
  *
  * The daemon reads it from an iterator. It is asked under each socket's lock, and as the guard keeps
  * new requests from a connection that is idle (guard.bpf.c), one that is found idle stays so, but for a
@@ -26,7 +26,6 @@ int sluice_drain(struct bpf_iter__tcp *walk)
 	struct sock_common *common = walk->sk_common;
 	struct gate_key key = {};
 	struct drained drained = {};
-	const struct gate *gate;
 	struct tcp_sock *tcp;
 	struct conn *conn;
 
@@ -35,8 +34,7 @@ int sluice_drain(struct bpf_iter__tcp *walk)
 		return 0;
 	key.port = common->skc_num;
 	key.netns_cookie = common->skc_net.net->net_cookie;
-	gate = bpf_map_lookup_elem(&gates, &key);
-	if (!gate || !gate->draining)
+	if (!is_draining(bpf_map_lookup_elem(&gates, &key)))
 		return 0;
 	drained.cookie = bpf_get_socket_cookie(tcp);
 	conn = bpf_map_lookup_elem(&conns, &drained.cookie);

@@ -355,7 +355,7 @@ int sluice_guard(struct __sk_buff *skb)
 	if (mark && !mark->state)
 		mark = NULL;
 	if (mark && mark->state != MARK_UNGATED)
-		return guard_enrolled(skb, sk, tcp, mark, gate && gate->draining);
+		return guard_enrolled(skb, sk, tcp, mark, is_draining(gate));
 	if (!gate || !read_packet(skb).payload)
 		return GUARD_PASS;
 	/* Another processor is about to enrol it; the client sends again. */

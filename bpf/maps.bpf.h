@@ -13,6 +13,7 @@
 
 #include "abi.h"
 #include "conn.bpf.h"
+#include "core.h"
 
 /* What is protected, and how. Written by the daemon. */
 struct {
@@ -178,6 +179,21 @@ static __always_inline struct enrolment *how_it_goes(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&enrolment, &zero);
+}
+
+/*
+ * Whether a connection is to end once nothing is under way on it: its port is about to leave, or has left
+ * before, and the whole gate is about to.
+ */
+static __always_inline bool is_draining(const struct gate *gate)
+{
+	const struct settings *set;
+	__u32 zero = 0;
+
+	if (gate)
+		return gate->draining;
+	set = bpf_map_lookup_elem(&settings, &zero);
+	return set && core_load(set->leaving);
 }
 
 /* Milliseconds since the epoch: no helper gives CLOCK_REALTIME, but CLOCK_TAI is a fixed step away. */

@@ -38,6 +38,22 @@ int drain_cancel(struct kernel *kernel, uint16_t port)
 	return set_draining(kernel, port, false);
 }
 
+static void set_leaving(struct kernel *kernel, uint32_t leaving)
+{
+	__atomic_store_n(&kernel_settings(kernel)->leaving, leaving, __ATOMIC_SEQ_CST);
+	kernel_settle();
+}
+
+void drain_begin_rest(struct kernel *kernel)
+{
+	set_leaving(kernel, 1);
+}
+
+void drain_cancel_rest(struct kernel *kernel)
+{
+	set_leaving(kernel, 0);
+}
+
 static int note(const struct drained *drained, void *data)
 {
 	struct look *look = data;

@@ -25,6 +25,13 @@ int drain_begin(struct kernel *kernel, uint16_t port);
 int drain_cancel(struct kernel *kernel, uint16_t port);
 
 /*
+ * Likewise for what is left of ports that are gated no more: their connections stay gated until they
+ * end, or the whole gate goes.
+ */
+void drain_begin_rest(struct kernel *kernel);
+void drain_cancel_rest(struct kernel *kernel);
+
+/*
  * Look at the connections, and reset those that were idle at the look before, too, without a request
  * between. To be called every DRAIN_LOOK_MS. Returns 0 or a negative errno.
  */

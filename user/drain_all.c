@@ -45,11 +45,14 @@ static int begin(struct draining *draining)
 
 	for (size_t i = 0; !r && i < draining->port_count; i++)
 		r = drain_begin(draining->kernel, draining->ports[i]);
+	if (!r)
+		drain_begin_rest(draining->kernel);
 	return r;
 }
 
 static void cancel(struct draining *draining)
 {
+	drain_cancel_rest(draining->kernel);
 	for (size_t i = 0; i < draining->port_count; i++)
 		drain_cancel(draining->kernel, draining->ports[i]);
 }

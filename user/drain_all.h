@@ -9,8 +9,8 @@
 #include "loop.h"
 
 /*
- * Drain all ports of this network namespace, for so many seconds at most, and run loop meanwhile. No
- * connection is let in from then on.
+ * Drain all ports of this network namespace, and what is left of those that were gated before, for so
+ * many seconds at most, and run loop meanwhile. No connection is let in to a gated port from then on.
  *
  * Returns 0, -EINTR where somebody else stopped the loop, or another negative errno. On failure the
  * ports go on as before.

@@ -72,6 +72,8 @@ int gates_put_settings(struct kernel *kernel, const struct config *config, const
 	if (!are_written(settings))
 		memcpy(settings->pepper, pepper, PEPPER_SIZE);
 	gates_put_key_word(kernel, config->key_word);
+	/* A removal may have been killed. */
+	__atomic_store_n(&settings->leaving, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&settings->abi, SLUICE_ABI, __ATOMIC_SEQ_CST);
 	return 0;
 }

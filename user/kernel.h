@@ -113,8 +113,9 @@ void kernel_settle(void);
 int kernel_forget_lost(struct kernel *kernel, size_t *ret_count);
 
 /*
- * Call visit for each connection of this network namespace's gates that are draining, as it is at
- * that moment; in no order. Stops and returns what visit returns where that is not 0.
+ * Call visit for each connection of this network namespace that is to end: its gate is draining, or is
+ * gone, and the settings say `leaving`. As it is at that moment; in no order. Stops and returns what visit
+ * returns where that is not 0.
  */
 int kernel_each_drained(struct kernel *kernel,
 			int (*visit)(const struct drained *drained, void *data), void *data);

@@ -46,6 +46,13 @@ int kernel_pin_path(const struct kernel *kernel, const char *name, char *ret_pat
 bool kernel_is_table(const struct bpf_map *map);
 
 /*
+ * kernel_remove.c: reset all connections of this network namespace that are enrolled in the gate pinned
+ * there, once none is enrolled any more: taking a live socket out of the sockhash loses what it has not
+ * read, and leaves it ungated. 0 or a negative errno.
+ */
+int kernel_end_enrolled(const char *pin_folder);
+
+/*
  * kernel_layout.c: whether the gate that is pinned can be taken over by this version. -ESTALE: it
  * cannot, and clause says why, or what a system call returned.
  */

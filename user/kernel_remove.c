@@ -5,16 +5,18 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
-#include "kernel.h"
+#include "kernel_handle.h"
 #include "netns.h"
 #include "pin_folder.h"
 #include "relay.h"
 #include "sockets.h"
+#include "util.h"
 
 static const char *const links[] = { "link_enrol", "link_guard", "link_options" };
 
@@ -24,28 +26,76 @@ static int unlink_pin(int folder, const char *name)
 }
 
 /*
- * Reset the connections of each port that is gated in this network namespace: taking a live socket
- * out of the sockhash would lose what it has not read, and leave it ungated.
+ * Open the map of that name. ret_entries takes how many elements it can have. Returns -ENOENT where there
+ * is none of which a key has that size, or another negative errno.
  */
-static int end_connections(const char *pin_folder)
+static int open_map(const char *pin_folder, const char *name, uint32_t key_size,
+		    uint32_t *ret_entries)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 size = sizeof(info);
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", pin_folder, name);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return -errno;
+	/* Whatever it is that was pinned by that name: nothing is read that would not fit. */
+	if (bpf_obj_get_info_by_fd(fd, &info, &size) || info.key_size != key_size) {
+		close(fd);
+		return -ENOENT;
+	}
+	*ret_entries = info.max_entries;
+	return fd;
+}
+
+/* Reset the connections of each port that is gated in this network namespace. */
+static int end_ports(const char *pin_folder)
 {
 	struct gate_key key, *previous = NULL;
-	char path[PATH_MAX];
 	uint64_t cookie;
+	uint32_t entries;
 	int fd, r = netns_cookie(&cookie);
 
 	if (r)
 		return r;
-	snprintf(path, sizeof(path), "%s/gates", pin_folder);
-	fd = bpf_obj_get(path);
+	fd = open_map(pin_folder, "gates", sizeof(key), &entries);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return fd == -ENOENT ? 0 : fd;
 	while (r >= 0 && !bpf_map_get_next_key(fd, previous, &key)) {
 		previous = &key;
 		if (key.netns_cookie == cookie)
 			r = sockets_reset((uint16_t)key.port);
 	}
 	close(fd);
+	return r < 0 ? r : 0;
+}
+
+static int compare_cookies(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+int kernel_end_enrolled(const char *pin_folder)
+{
+	_cleanup_free_ uint64_t *cookies = NULL;
+	uint64_t *previous = NULL;
+	uint32_t count = 0, entries;
+	_cleanup_close_ int fd = open_map(pin_folder, "conns", sizeof(*cookies), &entries);
+	int r;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	cookies = calloc(entries, sizeof(*cookies));
+	if (!cookies)
+		return -ENOMEM;
+	while (count < entries && !bpf_map_get_next_key(fd, previous, &cookies[count]))
+		previous = &cookies[count++];
+	qsort(cookies, count, sizeof(*cookies), compare_cookies);
+	r = count ? sockets_reset_some(cookies, count) : 0;
 	return r < 0 ? r : 0;
 }
 
@@ -117,7 +167,10 @@ int kernel_remove(const char *pin_folder)
 	for (size_t i = 0; !r && i < sizeof(links) / sizeof(*links); i++)
 		r = unlink_pin(folder, links[i]);
 	if (!r)
-		r = end_connections(pin_folder);
+		r = end_ports(pin_folder);
+	/* Of ports, too, that a reload or a start took out of the gate before. */
+	if (!r)
+		r = kernel_end_enrolled(pin_folder);
 	if (!r)
 		r = empty(folder, pin_folder);
 	close(folder);

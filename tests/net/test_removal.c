@@ -334,6 +334,170 @@ static void whole_answers(void **state)
 	close_all_clients();
 }
 
+/* --- what is left of a port that was taken out of the configuration --------------------------------- */
+
+#define HALF 40000 /* bytes of a body */
+
+/* An upload of which half is sent, and the first bytes read, on a port that is then gated no more. */
+struct upload {
+	struct stand stand;
+	struct client *client;
+	int server;
+	size_t got; /* bytes of the body */
+};
+
+static void send_half(const struct upload *upload)
+{
+	char half[HALF];
+
+	memset(half, 'u', sizeof(half));
+	assert_int_equal(client_send(upload->client, half, sizeof(half)), 0);
+}
+
+/* Read up to so many bytes of the body. Returns what the last recv() did: 0 at the stream's end, < 0. */
+static ssize_t read_body(struct upload *upload, size_t up_to)
+{
+	ssize_t got = 1;
+
+	while (upload->got < up_to && got > 0) {
+		char bytes[4096];
+		size_t left = up_to - upload->got;
+
+		got = recv(upload->server, bytes, left < sizeof(bytes) ? left : sizeof(bytes), 0);
+		if (got < 0 && errno == EAGAIN && !stand_in_is_spared(upload->server, PATIENCE_MS))
+			got = 1;
+		else if (got > 0)
+			upload->got += got;
+	}
+	return got;
+}
+
+static struct upload begin_upload(void)
+{
+	struct upload upload = { .stand = prepare() };
+	char head[1024];
+
+	finish_answer(&upload.stand);
+	upload.client = stand_in_meet(&upload.server);
+	client_printf(upload.client,
+		      "PUT /upload HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n"
+		      "Content-Length: %d\r\n\r\n",
+		      upload.stand.key.text, 2 * HALF);
+	stand_in_read(upload.server, "\r\n\r\n", head, sizeof(head));
+	send_half(&upload);
+	assert_true(read_body(&upload, HALF / 2) > 0);
+	return upload;
+}
+
+/* The port goes, by a reload or by a restart; then the daemon does. */
+static void forget_port(uint16_t port, bool restart)
+{
+	configure_without(port);
+	if (restart) {
+		daemon_stop();
+		daemon_start();
+	} else {
+		assert_int_equal(api("POST", "/v1/reload", NULL, (char[4096]){ 0 }, 4096), 200);
+	}
+	assert_false(is_gated(port));
+	daemon_stop();
+}
+
+/* The rest of the body comes while the gate is about to go. */
+static void upload_ends(bool restart)
+{
+	struct bpf_objects objects;
+	struct response response;
+	struct upload upload;
+	pid_t remove;
+
+	start_configured();
+	upload = begin_upload();
+	forget_port(upload.stand.port, restart);
+	bpf_objects_find(&objects);
+	remove = daemon_begin_remove("9");
+	expect_ended(upload.stand.idle);
+	expect_ended(upload.stand.busy);
+	/* The port itself is open to all, as before. */
+	assert_true(lets_in(upload.stand.port));
+	assert_true(process_runs(remove));
+	send_half(&upload);
+	assert_true(read_body(&upload, 2 * HALF) > 0);
+	stand_in_write(upload.server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	assert_int_equal(client_read(upload.client, false, &response), 0);
+	expect_admitted(&response, 200);
+	expect_ended(upload.client);
+	assert_int_equal(await_exit(remove), 0);
+	expect_nothing_left(&objects);
+	stand_in_leave();
+}
+
+static void reloaded_upload_ends(void **state)
+{
+	(void)state;
+	upload_ends(false);
+}
+
+static void restarted_upload_ends(void **state)
+{
+	(void)state;
+	upload_ends(true);
+}
+
+/* Reset, so that the application is told: what it has is not all. */
+static void upload_is_reset(const char *seconds, bool restart)
+{
+	struct bpf_objects objects;
+	struct upload upload;
+
+	start_configured();
+	upload = begin_upload();
+	forget_port(upload.stand.port, restart);
+	bpf_objects_find(&objects);
+	assert_int_equal(await_exit(daemon_begin_remove(seconds)), 0);
+	expect_nothing_left(&objects);
+	expect_ended(upload.client);
+	assert_true(read_body(&upload, 2 * HALF) < 0);
+	stand_in_leave();
+}
+
+static void forgotten_uploads_are_reset(void **state)
+{
+	(void)state;
+	upload_is_reset("0", false);
+	upload_is_reset("0", true);
+	upload_is_reset("1", false);
+}
+
+/* What is idle while the gate goes takes no other request; and where it stays after all, it does. */
+static void forgotten_port_stays(void **state)
+{
+	struct response response;
+	struct upload upload;
+	pid_t remove;
+
+	(void)state;
+	start_configured();
+	upload = begin_upload();
+	forget_port(upload.stand.port, false);
+	remove = daemon_begin_remove("60");
+	expect_ended(upload.stand.idle);
+	kill(remove, SIGINT);
+	assert_int_equal(await_exit(remove), 1);
+	send_half(&upload);
+	assert_true(read_body(&upload, 2 * HALF) > 0);
+	stand_in_write(upload.server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	assert_int_equal(client_read(upload.client, false, &response), 0);
+	expect_admitted(&response, 200);
+	ask(upload.client, &upload.stand.key);
+	stand_in_read(upload.server, "\r\n\r\n", (char[1024]){ 0 }, 1024);
+	stand_in_write(upload.server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	assert_int_equal(client_read(upload.client, false, &response), 0);
+	expect_admitted(&response, 200);
+	stand_in_leave();
+	daemon_start();
+}
+
 static const struct promise promises[] = {
 	{ "a port leaves once its requests are at their end; nobody is let in before", port_leaves,
 	  ONCE },
@@ -343,6 +507,12 @@ static const struct promise promises[] = {
 	{ "--remove resets what is not at its end in time, and leaves nothing", gate_time_is_up,
 	  ONCE },
 	{ "--remove that is interrupted leaves the gate as it was", interrupted, ONCE },
+	{ "--remove waits for uploads to a port that a reload took out of the gate",
+	  reloaded_upload_ends, ONCE },
+	{ "likewise where a start did", restarted_upload_ends, ONCE },
+	{ "where it does not wait for such an upload, it is reset, not cut short",
+	  forgotten_uploads_are_reset, ONCE },
+	{ "where it is interrupted, such connections go on", forgotten_port_stays, ONCE },
 	{ "--remove cuts no answer off", whole_answers, EACH_APPLICATION },
 };
 
