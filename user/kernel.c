@@ -66,14 +66,19 @@ bool kernel_is_table(const struct bpf_map *map)
 /* --- the pin folder -------------------------------------------------------------------------- */
 
 /*
- * Remove pins that never came into force: a daemon that ended while it set up left some. Nothing
- * is enforced while the links are not pinned.
+ * Remove what a daemon left that ended while it set the gate up, or took it down. Sockets may be enrolled
+ * all the same: so the links go first, then those, then the tables that they are in.
  */
 static int remove_leftovers(struct kernel *kernel)
 {
 	struct bpf_map *map;
 	char path[PATH_MAX];
+	int r = kernel_unpin_links(kernel->folder_fd);
 
+	if (!r)
+		r = kernel_end_enrolled(kernel->pin_folder);
+	if (r)
+		return r;
 	bpf_object__for_each_map(map, kernel->programs->obj)
 	{
 		if (!kernel_is_table(map) ||
@@ -195,7 +200,7 @@ static int check_pins(struct kernel *kernel, char *why, size_t size)
 				   kernel->pin_folder, clause, kernel->pin_folder)
 			 : 0;
 	}
-	/* The links are pinned in this order, and removed in it. */
+	/* No daemon leaves the guard alone: it is the last to be pinned, and the first to go. */
 	if (is_pinned(kernel, "link_guard"))
 		return explain(
 			-ESTALE, why, size,
@@ -342,9 +347,8 @@ void kernel_close(struct kernel *kernel)
 		munmap(kernel->settings, sizeof(*kernel->settings));
 	if (kernel->usage)
 		munmap(kernel->usage, (size_t)kernel->slots * sizeof(struct key_usage));
-	bpf_link__destroy(kernel->enrol);
-	bpf_link__destroy(kernel->guard);
-	bpf_link__destroy(kernel->options);
+	for (size_t i = 0; i < KERNEL_LINKS; i++)
+		bpf_link__destroy(kernel->links[i]);
 	sluice_bpf__destroy(kernel->programs);
 	if (kernel->cgroup_fd >= 0)
 		close(kernel->cgroup_fd);
@@ -356,15 +360,17 @@ void kernel_close(struct kernel *kernel)
 }
 
 /* Take over a pinned link and let it run this version's program, or attach and pin a new one. */
-static int enforce_one(struct kernel *kernel, struct bpf_program *program, const char *name,
+static int enforce_one(struct kernel *kernel, const struct kernel_link *row,
 		       struct bpf_link **ret_link)
 {
+	struct bpf_program *program =
+		bpf_object__find_program_by_name(kernel->programs->obj, row->program);
 	char path[PATH_MAX];
 	struct bpf_link *link;
-	int r = kernel_pin_path(kernel, name, path, sizeof(path));
+	int r = kernel_pin_path(kernel, row->name, path, sizeof(path));
 
-	if (r)
-		return r;
+	if (r || !program)
+		return r ? r : -ENOENT;
 	if (kernel->taken_over) {
 		link = bpf_link__open(path);
 		if (!link)
@@ -372,7 +378,6 @@ static int enforce_one(struct kernel *kernel, struct bpf_program *program, const
 		*ret_link = link;
 		return bpf_link__update_program(link, program);
 	}
-	unlink(path);
 	link = bpf_program__attach_cgroup(program, kernel->cgroup_fd);
 	if (!link)
 		return -errno;
@@ -382,15 +387,10 @@ static int enforce_one(struct kernel *kernel, struct bpf_program *program, const
 
 int kernel_enforce(struct kernel *kernel, char *why, size_t why_size)
 {
-	struct sluice_bpf *p = kernel->programs;
-	int r;
+	int r = 0;
 
-	r = enforce_one(kernel, p->progs.sluice_options, "link_options", &kernel->options);
-	/* Enrolment before the guard, which would drop what comes in between. */
-	if (!r)
-		r = enforce_one(kernel, p->progs.sluice_enrol, "link_enrol", &kernel->enrol);
-	if (!r)
-		r = enforce_one(kernel, p->progs.sluice_guard, "link_guard", &kernel->guard);
+	for (size_t i = 0; !r && i < KERNEL_LINKS; i++)
+		r = enforce_one(kernel, &kernel_links[i], &kernel->links[i]);
 	if (r)
 		return explain(r, why, why_size, "Cannot attach to the cgroup %s: %s.",
 			       kernel->cgroup, strerror(-r));

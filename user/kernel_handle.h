@@ -12,15 +12,26 @@
 #include "kernel.h"
 #include "sluice.skel.h"
 
+/*
+ * The links by which the gate is in force, in the order in which they are pinned; they are unpinned the
+ * other way round. With the last one the gate stands, so that whatever is cut short leaves either a gate
+ * or leftovers.
+ */
+struct kernel_link {
+	const char *name;    /* of its pin */
+	const char *program; /* that it runs */
+	enum bpf_attach_type type;
+};
+#define KERNEL_LINKS 3
+extern const struct kernel_link kernel_links[KERNEL_LINKS];
+
 struct kernel {
 	struct sluice_bpf *programs;
 	char *pin_folder;
 	char *cgroup;
 	int folder_fd; /* holds the lock */
 	int cgroup_fd;
-	struct bpf_link *enrol;
-	struct bpf_link *guard;
-	struct bpf_link *options;
+	struct bpf_link *links[KERNEL_LINKS]; /* as in kernel_links */
 	struct settings *settings;
 	struct key_usage *usage;
 	uint32_t slots;
@@ -44,6 +55,12 @@ int kernel_place_programs(struct sluice_bpf *programs, bool taken_over);
 /* kernel.c: where a pin of that name is; whether a map is a table, and so pinned. */
 int kernel_pin_path(const struct kernel *kernel, const char *name, char *ret_path, size_t size);
 bool kernel_is_table(const struct bpf_map *map);
+
+/*
+ * kernel_remove.c: unpin the links, so that no socket is enrolled any more, and none is kept from its
+ * bytes. folder is an open pin folder. 0 or a negative errno.
+ */
+int kernel_unpin_links(int folder);
 
 /*
  * kernel_remove.c: reset all connections of this network namespace that are enrolled in the gate pinned

@@ -16,6 +16,14 @@
 #include "relay.h"
 #include "util.h"
 
+/* Each before what it is there for: the options of sockets that are enrolled, the guard of the others. */
+const struct kernel_link kernel_links[KERNEL_LINKS] = {
+	{ "link_options", "sluice_options", BPF_CGROUP_GETSOCKOPT },
+	/* The guard would drop what comes before sockets are enrolled. */
+	{ "link_enrol", "sluice_enrol", BPF_CGROUP_SOCK_OPS },
+	{ "link_guard", "sluice_guard", BPF_CGROUP_INET_INGRESS },
+};
+
 /* Say in a clause what is not as it should be. */
 #define differ(clause, size, ...) say_why(-ESTALE, clause, size, __VA_ARGS__)
 
@@ -91,10 +99,10 @@ static int check_abi(const struct kernel *kernel, char *clause, size_t size)
 		      SLUICE_ABI);
 }
 
-static int check_link(const struct kernel *kernel, const char *name, enum bpf_attach_type type,
-		      char *clause, size_t size)
+static int check_link(const struct kernel *kernel, const struct kernel_link *link, char *clause,
+		      size_t size)
 {
-	_cleanup_close_ int fd = open_pin(kernel, name, "link", clause, size);
+	_cleanup_close_ int fd = open_pin(kernel, link->name, "link", clause, size);
 	struct bpf_link_info info = { 0 };
 	__u32 length = sizeof(info);
 	struct stat cgroup;
@@ -103,8 +111,8 @@ static int check_link(const struct kernel *kernel, const char *name, enum bpf_at
 		return fd;
 	if (bpf_obj_get_info_by_fd(fd, &info, &length) || fstat(kernel->cgroup_fd, &cgroup))
 		return -errno;
-	if (info.type != BPF_LINK_TYPE_CGROUP || info.cgroup.attach_type != type)
-		return differ(clause, size, "%s is something else than it should be", name);
+	if (info.type != BPF_LINK_TYPE_CGROUP || info.cgroup.attach_type != link->type)
+		return differ(clause, size, "%s is something else than it should be", link->name);
 	/* The cgroup's number is its folder's inode (cgroup-v2.rst). */
 	if (info.cgroup.cgroup_id != cgroup.st_ino)
 		return differ(clause, size, "it is on another cgroup than %s", kernel->cgroup);
@@ -121,12 +129,8 @@ int kernel_check_layout(const struct kernel *kernel, char *clause, size_t size)
 		if (!r && kernel_is_table(map))
 			r = check_table(kernel, map, clause, size);
 	}
-	if (!r)
-		r = check_link(kernel, "link_enrol", BPF_CGROUP_SOCK_OPS, clause, size);
-	if (!r)
-		r = check_link(kernel, "link_guard", BPF_CGROUP_INET_INGRESS, clause, size);
-	if (!r)
-		r = check_link(kernel, "link_options", BPF_CGROUP_GETSOCKOPT, clause, size);
+	for (size_t i = 0; !r && i < KERNEL_LINKS; i++)
+		r = check_link(kernel, &kernel_links[i], clause, size);
 	if (r && r != -ESTALE)
 		snprintf(clause, size, "%s", strerror(-r));
 	return r;
@@ -138,8 +142,10 @@ static bool is_ours(const struct kernel *kernel, const struct dirent *entry)
 {
 	const char *name = entry->d_name;
 
+	for (size_t i = 0; i < KERNEL_LINKS; i++)
+		if (!strcmp(name, kernel_links[i].name))
+			return true;
 	return !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "relay") ||
-	       !strcmp(name, "link_enrol") || !strcmp(name, "link_guard") ||
 	       bpf_object__find_map_by_name(kernel->programs->obj, name);
 }
 

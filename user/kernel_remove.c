@@ -18,11 +18,18 @@
 #include "sockets.h"
 #include "util.h"
 
-static const char *const links[] = { "link_enrol", "link_guard", "link_options" };
-
 static int unlink_pin(int folder, const char *name)
 {
 	return unlinkat(folder, name, 0) && errno != ENOENT ? -errno : 0;
+}
+
+int kernel_unpin_links(int folder)
+{
+	int r = 0;
+
+	for (size_t i = KERNEL_LINKS; !r && i--;)
+		r = unlink_pin(folder, kernel_links[i].name);
+	return r;
 }
 
 /*
@@ -99,22 +106,33 @@ int kernel_end_enrolled(const char *pin_folder)
 	return r < 0 ? r : 0;
 }
 
+/* Whether every version pins something of that name. */
+static bool is_sluices(const char *name)
+{
+	static const char *const names[] = { "settings", "gates", "conns", "socks", "relay" };
+
+	for (size_t i = 0; i < KERNEL_LINKS; i++)
+		if (!strcmp(name, kernel_links[i].name))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
 /*
  * True where there is nothing in the folder, or something that every version pins: a folder that was
  * named by mistake is left as it is.
  */
 static bool may_be_emptied(const char *pin_folder)
 {
-	static const char *const names[] = { "link_guard", "link_enrol", "settings", "gates",
-					     "conns",	   "socks",	 "relay" };
 	DIR *folder = opendir(pin_folder);
 	struct dirent *entry;
 	bool ours = false, empty = true;
 
 	while (folder && (entry = readdir(folder))) {
 		empty = empty && entry->d_name[0] == '.';
-		for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-			ours = ours || !strcmp(entry->d_name, names[i]);
+		ours = ours || is_sluices(entry->d_name);
 	}
 	if (folder)
 		closedir(folder);
@@ -153,9 +171,6 @@ static int empty(int folder, const char *pin_folder)
 	return r;
 }
 
-/*
- * The links go first: no socket is enrolled any more, and none is kept from its bytes.
- */
 int kernel_remove(const char *pin_folder)
 {
 	int folder, r = pin_folder_lock(pin_folder, &folder);
@@ -164,8 +179,8 @@ int kernel_remove(const char *pin_folder)
 		return r == -ENOENT ? 0 : r;
 	if (!may_be_emptied(pin_folder))
 		r = -ENOTEMPTY;
-	for (size_t i = 0; !r && i < sizeof(links) / sizeof(*links); i++)
-		r = unlink_pin(folder, links[i]);
+	if (!r)
+		r = kernel_unpin_links(folder);
 	if (!r)
 		r = end_ports(pin_folder);
 	/* Of ports, too, that a reload or a start took out of the gate before. */

@@ -24,7 +24,10 @@ bool kernel_taken_over(const struct kernel *kernel)
 
 bool kernel_enforcing(const struct kernel *kernel)
 {
-	return kernel->enrol && kernel->guard && kernel->options;
+	for (size_t i = 0; i < KERNEL_LINKS; i++)
+		if (!kernel->links[i])
+			return false;
+	return true;
 }
 
 const char *kernel_cgroup(const struct kernel *kernel)

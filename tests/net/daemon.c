@@ -150,10 +150,10 @@ void daemon_kill(void)
 	daemon_pid = 0;
 }
 
-pid_t daemon_begin_remove(const char *seconds)
+char *const *daemon_remove_command(const char *seconds)
 {
-	char *arguments[ARGUMENTS_MAX];
-	char program[320];
+	static char *arguments[ARGUMENTS_MAX];
+	static char program[320];
 	size_t n = put_program(arguments, program);
 
 	n += put_places(arguments + n);
@@ -163,7 +163,12 @@ pid_t daemon_begin_remove(const char *seconds)
 		arguments[n++] = (char *)seconds;
 	}
 	arguments[n] = NULL;
-	return process_start(stage.daemon_log, arguments);
+	return arguments;
+}
+
+pid_t daemon_begin_remove(const char *seconds)
+{
+	return process_start(stage.daemon_log, daemon_remove_command(seconds));
 }
 
 int daemon_remove(void)

@@ -201,6 +201,9 @@ void daemon_kill(void);
  */
 int daemon_remove(void);
 
+/* Arguments of "sluiced --remove --drain seconds" for process_start(); NULL: as long as by itself. */
+char *const *daemon_remove_command(const char *seconds);
+
 /* Start it, to let connections end within so many seconds; NULL: as long as it does by itself. */
 pid_t daemon_begin_remove(const char *seconds);
 

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "abi.h"
+#include "cut_short.h"
 #include "harness.h"
 #include "http_client.h"
 
@@ -293,12 +294,128 @@ static void way_out(void **state)
 			 200);
 }
 
+/* --- what is cut short ------------------------------------------------------------------------------ */
+
+static bool is_pinned(const char *name)
+{
+	return !access(pin_path(name), F_OK);
+}
+
+/* The daemon starts, and the gate is up. */
+static void expect_start(void)
+{
+	daemon_start();
+	assert_int_equal(client_get(client_open(applications[NGINX].port), "/", NULL), 401);
+	daemon_stop();
+}
+
+/* Pins of a gate without some of its links, as a kill can leave them. */
+static void expect_leftovers(const char *const *missing, size_t count)
+{
+	stand();
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(unlink(pin_path(missing[i])), 0);
+	expect_start();
+	close_all_clients();
+	assert_int_equal(daemon_remove(), 0);
+}
+
+static void links_missing(void **state)
+{
+	(void)state;
+	expect_leftovers((const char *const[]){ "link_guard" }, 1);
+	expect_leftovers((const char *const[]){ "link_guard", "link_enrol" }, 2);
+	expect_leftovers((const char *const[]){ "link_guard", "link_enrol", "link_options" }, 3);
+}
+
+/* Nothing but one link is left, or nothing but two. */
+static void links_alone(void **state)
+{
+	static const char *const names[] = { "link_options", "link_enrol" };
+
+	(void)state;
+	for (size_t kept = 1; kept <= ARRAY_SIZE(names); kept++) {
+		int fds[ARRAY_SIZE(names)];
+
+		stand();
+		close_all_clients();
+		for (size_t i = 0; i < kept; i++)
+			fds[i] = open_pin(names[i]);
+		assert_int_equal(daemon_remove(), 0);
+		assert_int_equal(mkdir(stage.pins, 0700), 0);
+		for (size_t i = 0; i < kept; i++) {
+			assert_int_equal(bpf_obj_pin(fds[i], pin_path(names[i])), 0);
+			close(fds[i]);
+		}
+		if (kept == 1) /* either way out */
+			assert_int_equal(daemon_remove(), 0);
+		else
+			expect_start();
+	}
+}
+
+/* A connection that is enrolled while there is no guard is ended, not taken out alive. */
+static struct client *enrol_early(void)
+{
+	struct client *client;
+
+	if (!is_pinned("link_enrol") || is_pinned("link_guard"))
+		return NULL;
+	client = client_open(applications[NGINX].port);
+	assert_int_equal(client_get(client, "/", NULL), 401);
+	return client;
+}
+
+static void start_is_cut_short(void **state)
+{
+	struct client *early = NULL;
+	/* Where each start takes long, the links alone. */
+	unsigned int pins = emulated() ? 15 : 0;
+
+	(void)state;
+	daemon_release = true;
+	while (!is_pinned("link_guard")) {
+		assert_true(cut_short(stage.daemon_log, daemon_command(0), is_pinning, ++pins));
+		if (early)
+			assert_false(client_sees_silence(early, 0));
+		early = enrol_early();
+	}
+	assert_true(pins > 15);
+	expect_start();
+	daemon_release = false;
+}
+
+static void removal_is_cut_short(void **state)
+{
+	struct standing standing;
+
+	(void)state;
+	daemon_release = true;
+	for (unsigned int nth = 1;; nth += nth < 4 ? 1 : emulated() ? 12 : 6) {
+		standing = stand();
+		if (!cut_short(stage.daemon_log, daemon_remove_command("0"), is_unlinking, nth))
+			break;
+		expect_start();
+		/* Not taken out of the sockhash alive. */
+		assert_false(client_sees_silence(standing.client, 0));
+		close_all_clients();
+	}
+	assert_false(is_pinned("settings"));
+	daemon_release = false;
+}
+
 static const struct promise promises[] = {
 	{ "pins of an older or a newer layout are refused", other_abi, ONCE },
 	{ "a set of pins of which any is missing is refused", missing_pins, ONCE },
 	{ "pins of another kind or size, or of something else, are refused", other_pins, ONCE },
 	{ "a gate on another cgroup is refused", other_cgroup, ONCE },
 	{ "pins that are not Sluice's are left alone", strangers_folder, ONCE },
+	{ "pins without some of the links are cleared away by the next start", links_missing,
+	  ONCE },
+	{ "so are links without all the rest", links_alone, ONCE },
+	{ "a start that is killed at any pin keeps no other from starting", start_is_cut_short,
+	  ONCE },
+	{ "neither does a --remove that is killed", removal_is_cut_short, ONCE },
 	{ "--remove is the way out, and the next start begins anew with the same keys", way_out,
 	  ONCE },
 };
