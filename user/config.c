@@ -318,3 +318,28 @@ int config_read(int argc, char **argv, const char *default_file, struct config *
 		*ret_config = config;
 	return r;
 }
+
+/* " --NAME VALUE" behind the text, where the setting has another value than by default. */
+static void append_setting(const struct config *config, const char *name,
+			   char text[CONFIG_REMOVE_SIZE])
+{
+	char value[CONFIG_PATH_SIZE];
+	size_t used = strlen(text);
+
+	for (size_t i = 0; i < sluice_setting_count; i++) {
+		const struct setting *setting = &sluice_settings[i];
+
+		if (strcmp(setting->name, name) || setting_equal(setting, config, &config_defaults))
+			continue;
+		setting_format(setting, config, value, sizeof(value));
+		snprintf(text + used, CONFIG_REMOVE_SIZE - used, " --%s %s", name, value);
+	}
+}
+
+void config_format_remove(const struct config *config, char ret_text[CONFIG_REMOVE_SIZE])
+{
+	snprintf(ret_text, CONFIG_REMOVE_SIZE, "sluiced --remove");
+	append_setting(config, "pin", ret_text);
+	append_setting(config, "state", ret_text);
+	append_setting(config, "cgroup", ret_text);
+}

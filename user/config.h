@@ -72,6 +72,15 @@ int config_read(int argc, char **argv, const char *default_file, struct config *
 /* The port's settings; NULL where it is not configured. */
 const struct config_port *config_find_port(const struct config *config, uint32_t port);
 
+/* Room for config_format_remove(). */
+#define CONFIG_REMOVE_SIZE (3 * (CONFIG_PATH_SIZE + 16) + 32)
+
+/*
+ * Write the command that takes this configuration's gate down, with what is needed to find it and to save
+ * what it counted: the pin folder, the state and the cgroup, where they are not the default ones.
+ */
+void config_format_remove(const struct config *config, char ret_text[CONFIG_REMOVE_SIZE]);
+
 /* The answer to --help. */
 void config_print_help(FILE *out);
 

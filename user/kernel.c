@@ -184,37 +184,47 @@ int kernel_put_programs(struct kernel *kernel, char *why, size_t why_size)
 		 : 0;
 }
 
+/* See that the gate that stands can be taken over. */
+static int check_standing(const struct kernel *kernel, const struct kernel_options *options,
+			  char *why, size_t size)
+{
+	char clause[PATH_MAX + 64];
+
+	if (!kernel_check_layout(kernel, clause, sizeof(clause)))
+		return 0;
+	if (options->to_remove)
+		return explain(-ESTALE, why, size,
+			       "The gate pinned in %s is not of this version of Sluice: %s.",
+			       kernel->pin_folder, clause);
+	return explain(-ESTALE, why, size,
+		       "The gate pinned in %s cannot be taken over by this version of Sluice: %s. "
+		       "It goes on enforcing as it is. Go back to the version that made it; or "
+		       "start afresh: %s",
+		       kernel->pin_folder, clause, options->remove);
+}
+
 /* See that what is pinned can be taken over, or cleared away where nothing of it is in force. */
-static int check_pins(struct kernel *kernel, char *why, size_t size)
+static int check_pins(struct kernel *kernel, const struct kernel_options *options, char *why,
+		      size_t size)
 {
 	char clause[PATH_MAX + 64];
 	int r;
 
-	if (kernel->taken_over) {
-		r = kernel_check_layout(kernel, clause, sizeof(clause));
-		return r ? explain(-ESTALE, why, size,
-				   "The gate pinned in %s cannot be taken over by this version of "
-				   "Sluice: %s. It goes on enforcing as it is. Go back to the "
-				   "version that made it; or start afresh: sluiced --remove --pin "
-				   "%s",
-				   kernel->pin_folder, clause, kernel->pin_folder)
-			 : 0;
-	}
+	if (kernel->taken_over)
+		return check_standing(kernel, options, why, size);
 	/* No daemon leaves the guard alone: it is the last to be pinned, and the first to go. */
 	if (is_pinned(kernel, "link_guard"))
 		return explain(
 			-ESTALE, why, size,
 			"Of the gate pinned in %s a part is missing, so that it lets nothing "
-			"through. Take the rest down: sluiced --remove --pin %s",
-			kernel->pin_folder, kernel->pin_folder);
+			"through. Take the rest down: %s",
+			kernel->pin_folder, options->remove);
 	r = kernel_check_leftovers(kernel, clause, sizeof(clause));
 	if (r)
-		return explain(
-			r, why, size,
-			"There are pins in %s that are not this version's: %s. If they are "
-			"another version's, run: sluiced --remove --pin %s; else name another "
-			"folder with --pin.",
-			kernel->pin_folder, clause, kernel->pin_folder);
+		return explain(r, why, size,
+			       "There are pins in %s that are not this version's: %s. If they are "
+			       "another version's, run: %s; else name another folder with --pin.",
+			       kernel->pin_folder, clause, options->remove);
 	r = remove_leftovers(kernel);
 	return r ? explain(r, why, size, "Cannot clear the pin folder %s: %s.", kernel->pin_folder,
 			   strerror(-r))
@@ -303,7 +313,8 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 			"SO_NETNS_COOKIE.");
 		goto out_close;
 	}
-	r = open_cgroup(kernel, options->cgroup, why, why_size);
+	if (!options->to_remove)
+		r = open_cgroup(kernel, options->cgroup, why, why_size);
 	if (!r)
 		r = pin_folder_open(kernel->pin_folder, &kernel->folder_fd, why, why_size);
 	if (r)
@@ -316,7 +327,7 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 			    strerror(errno));
 		goto out_close;
 	}
-	r = check_pins(kernel, why, why_size);
+	r = check_pins(kernel, options, why, why_size);
 	if (r) {
 		take_down = false;
 		goto out_close;

@@ -23,6 +23,8 @@ struct kernel_options {
 	uint32_t max_keys;  /* slots in `usage`; at most this many keys are in force */
 	uint32_t max_connections; /* open connections that can be gated at once */
 	uint32_t guess_sources;	  /* sources of invalid keys that are told apart */
+	const char *remove; /* the command that takes the gate down, for sentences that advise it */
+	bool to_remove; /* it is about to be taken down, on whatever cgroup it is: cgroup is not used */
 };
 
 /*

@@ -109,10 +109,14 @@ static int check_link(const struct kernel *kernel, const struct kernel_link *lin
 
 	if (fd < 0)
 		return fd;
-	if (bpf_obj_get_info_by_fd(fd, &info, &length) || fstat(kernel->cgroup_fd, &cgroup))
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
 		return -errno;
 	if (info.type != BPF_LINK_TYPE_CGROUP || info.cgroup.attach_type != link->type)
 		return differ(clause, size, "%s is something else than it should be", link->name);
+	if (kernel->cgroup_fd < 0) /* it is about to be taken down */
+		return 0;
+	if (fstat(kernel->cgroup_fd, &cgroup))
+		return -errno;
 	/* The cgroup's number is its folder's inode (cgroup-v2.rst). */
 	if (info.cgroup.cgroup_id != cgroup.st_ino)
 		return differ(clause, size, "it is on another cgroup than %s", kernel->cgroup);

@@ -23,7 +23,7 @@ struct registry;
 struct failure {
 	int status;	  /* of HTTP */
 	const char *code; /* "INVALID_ARGUMENT" … */
-	char message[640];
+	char message[1280];
 };
 
 enum failure_kind {

@@ -30,18 +30,19 @@ static int check_fixed(const struct config *from, const struct config *to,
 {
 	for (size_t i = 0; i < sluice_setting_count; i++) {
 		const struct setting *setting = &sluice_settings[i];
-		char was[CONFIG_PATH_SIZE], is[CONFIG_PATH_SIZE];
+		char was[CONFIG_PATH_SIZE], is[CONFIG_PATH_SIZE], remove[CONFIG_REMOVE_SIZE];
 
 		if (!setting->fixed || setting_equal(setting, from, to))
 			continue;
 		setting_format(setting, from, was, sizeof(was));
 		setting_format(setting, to, is, sizeof(is));
+		config_format_remove(from, remove);
 		return failure_set(
 			ret_failure, FAILURE_CONFLICT,
 			"%s cannot change from '%.100s' to '%.100s' while the gate "
-			"stands. Set it back; or stop sluiced, run sluiced --remove --pin "
-			"%.200s, and start it. Nothing was changed.",
-			setting->name, was, is, from->pin);
+			"stands. Set it back; or stop sluiced, run %s, and start it. Nothing was "
+			"changed.",
+			setting->name, was, is, remove);
 	}
 	return 0;
 }

@@ -56,7 +56,7 @@ struct daemon {
 	int upkeep_result; /* of the last round */
 	bool take_down;	   /* the gate goes with the daemon */
 	int clock_result;
-	char why[512];
+	char why[1536];
 };
 
 /* Write a sentence for the user into why, and give the error back. */
@@ -166,7 +166,10 @@ static int open_store(struct daemon *daemon)
 static int open_kernel(struct daemon *daemon)
 {
 	const struct config *config = &daemon->config;
+	char remove[CONFIG_REMOVE_SIZE];
 	const struct kernel_options options = {
+		.remove = remove,
+		.to_remove = config->action == CONFIG_REMOVE,
 		.pin_folder = config->pin,
 		.cgroup = *config->cgroup ? config->cgroup : NULL,
 		.max_keys = config->max_keys,
@@ -174,6 +177,7 @@ static int open_kernel(struct daemon *daemon)
 		.guess_sources = config->guess_sources,
 	};
 
+	config_format_remove(config, remove);
 	return kernel_open(&options, &daemon->kernel, daemon->why, sizeof(daemon->why));
 }
 
@@ -401,8 +405,14 @@ static int run(struct daemon *daemon)
  */
 static void save_counts(struct daemon *daemon)
 {
-	if (!kernel_taken_over(daemon->kernel) || access(daemon->store_path, F_OK))
+	if (!kernel_taken_over(daemon->kernel))
 		return;
+	if (access(daemon->store_path, F_OK)) {
+		log_warning("What was counted since the last daemon is not saved: there is no %s. "
+			    "--state names another folder.",
+			    daemon->store_path);
+		return;
+	}
 	if (open_store(daemon) || !gates_have_pepper(daemon->kernel, daemon->pepper) ||
 	    put_keys(daemon))
 		log_warning("What was counted since the last daemon is not saved: %s",
@@ -456,6 +466,10 @@ static int remove_gate(struct daemon *daemon)
 	if (r)
 		return explain(daemon, r, "The gate in %s cannot be taken down: %s.",
 			       daemon->config.pin, strerror(-r));
+	if (opened)
+		log_warning("No connection was let end, and what was counted since the last daemon "
+			    "is not saved. %s",
+			    daemon->why);
 	log_info("The gate in %s is down; nothing is checked any more.", daemon->config.pin);
 	return 0;
 }

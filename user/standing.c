@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include <string.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "standing.h"
 
-/* The command that takes the gate down. */
-static void format_remove(const struct config *config, char *ret_text, size_t size)
-{
-	bool named = strcmp(config->pin, CONFIG_PIN);
-
-	snprintf(ret_text, size, "sluiced --remove%s%s", named ? " --pin " : "",
-		 named ? config->pin : "");
-}
-
 /* A gate that was taken over has the sizes it was made with: what is in it stays. */
 static void log_size(const struct config *config, const char *name, uint32_t wanted, uint32_t size)
 {
-	char remove[CONFIG_PATH_SIZE + 32];
+	char remove[CONFIG_REMOVE_SIZE];
 
 	if (wanted == size)
 		return;
-	format_remove(config, remove, sizeof(remove));
+	config_format_remove(config, remove);
 	log_warning("%s = %u is not in force: the gate was made with %u; it changes after %s.",
 		    name, wanted, size, remove);
 }
@@ -51,8 +41,8 @@ void standing_log_start(const struct config *config, const struct kernel *kernel
 
 void standing_log_stop(const struct config *config)
 {
-	char remove[CONFIG_PATH_SIZE + 32];
+	char remove[CONFIG_REMOVE_SIZE];
 
-	format_remove(config, remove, sizeof(remove));
+	config_format_remove(config, remove);
 	log_info("Stopping. The gate stays in force without the daemon; %s takes it down.", remove);
 }

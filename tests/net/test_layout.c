@@ -64,15 +64,18 @@ static void read_pins(struct pins *ret_pins)
 static void expect_refused(const char *reason)
 {
 	struct pins before, after;
-	char log[128];
+	char log[128], remove[512];
 	int status;
+
+	snprintf(remove, sizeof(remove), "sluiced --remove --pin %s --state %s --cgroup %s",
+		 stage.pins, stage.state, stage.cgroup);
 
 	read_pins(&before);
 	snprintf(log, sizeof(log), "%s/refused.log", stage.folder);
 	unlink(log);
 	status = process_stop(process_start(log, daemon_command(0)), 0);
 	if (status < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 1 ||
-	    !count_lines(log, reason) || !count_lines(log, "sluiced --remove --pin ")) {
+	    !count_lines(log, reason) || !count_lines(log, remove)) {
 		show_file(log);
 		fail_msg("status %#x; it should say: %s", status, reason);
 	}
@@ -288,6 +291,8 @@ static void way_out(void **state)
 	expect_refused("their layout is number");
 	close_all_clients();
 	assert_int_equal(daemon_remove(), 0);
+	assert_int_equal(count_lines(stage.daemon_log, "No connection was let end"), 1);
+	assert_int_equal(count_lines(stage.daemon_log, "their layout is number"), 1);
 	assert_true(access(stage.pins, F_OK));
 	daemon_start();
 	assert_int_equal(client_get(client_open(applications[NGINX].port), "/", standing.key.text),

@@ -334,6 +334,50 @@ static void whole_answers(void **state)
 	close_all_clients();
 }
 
+/* Where it goes on other arguments than the daemon had, the cgroup does not matter. */
+static void goes_from_any_cgroup(void **state)
+{
+	struct stage former = stage;
+	unsigned int minute, day;
+	struct stand stand;
+	pid_t remove;
+
+	(void)state;
+	need_window_ms(20000);
+	daemon_start();
+	stand = prepare();
+	daemon_kill();
+	snprintf(stage.cgroup, sizeof(stage.cgroup), "%.240s/none", former.cgroup);
+	remove = daemon_begin_remove(NULL);
+	stage = former;
+	expect_ended(stand.idle);
+	ask(stand.busy, &stand.key);
+	finish_answer(&stand);
+	stand_in_write(stand.server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	assert_int_equal(await_exit(remove), 0);
+	stand_in_leave();
+	daemon_start();
+	/* What was counted without a daemon is, too. */
+	key_used(&stand.key, &minute, &day);
+	assert_int_equal(day, 3);
+}
+
+static void says_what_is_not_saved(void **state)
+{
+	struct stage former = stage;
+
+	(void)state;
+	daemon_start();
+	daemon_stop();
+	snprintf(stage.state, sizeof(stage.state), "%.80s/none", former.folder);
+	assert_int_equal(daemon_remove(), 0);
+	stage = former;
+	assert_int_equal(
+		count_lines(stage.daemon_log,
+			    "What was counted since the last daemon is not saved: there is no "),
+		1);
+}
+
 /* --- what is left of a port that was taken out of the configuration --------------------------------- */
 
 #define HALF 40000 /* bytes of a body */
@@ -513,6 +557,9 @@ static const struct promise promises[] = {
 	{ "where it does not wait for such an upload, it is reset, not cut short",
 	  forgotten_uploads_are_reset, ONCE },
 	{ "where it is interrupted, such connections go on", forgotten_port_stays, ONCE },
+	{ "--remove waits, and saves what was counted, whatever cgroup it is told",
+	  goes_from_any_cgroup, ONCE },
+	{ "--remove says where it cannot save what was counted", says_what_is_not_saved, ONCE },
 	{ "--remove cuts no answer off", whole_answers, EACH_APPLICATION },
 };
 

@@ -377,6 +377,23 @@ static void test_untouched(void **state)
 	assert_int_equal(config.max_keys, 0xaaaaaaaa);
 }
 
+static void test_remove(void **state)
+{
+	char text[CONFIG_REMOVE_SIZE];
+
+	(void)state;
+	assert_int_equal(read_line("--port 80 --socket /c.sock"), 0);
+	config_format_remove(&config, text);
+	assert_string_equal(text, "sluiced --remove");
+	assert_int_equal(read_line("--port 80 --cgroup /g --state /s"), 0);
+	config_format_remove(&config, text);
+	assert_string_equal(text, "sluiced --remove --state /s --cgroup /g");
+	write_file("[sluice]\npin = /p\n[port 80]\n");
+	assert_int_equal(read_line("--state /var/lib/sluice"), 0);
+	config_format_remove(&config, text);
+	assert_string_equal(text, "sluiced --remove --pin /p");
+}
+
 /* Whatever can be set is in the help. */
 static void test_help(void **state)
 {
@@ -417,6 +434,8 @@ int main(void)
 		    test_examples),
 		ROW("more ports than there is room for are refused", test_too_many_ports),
 		ROW("a refused configuration changes nothing", test_untouched),
+		ROW("the command that takes the gate down names what is not as by default",
+		    test_remove),
 		ROW("the help names everything that can be set", test_help),
 	};
 
