@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The options that are not settings: config.c reads them, config_help.c lists them. */
+/* The options that are not settings: command_line.c reads them, config_help.c lists them. */
 #ifndef SLUICE_CONFIG_ROWS_H
 #define SLUICE_CONFIG_ROWS_H
 
@@ -8,7 +8,7 @@
 struct option_row {
 	const char *name;
 	const char *argument; /* its name in the help; NULL: it takes none */
-	int value;	      /* config.c's own */
+	int value;	      /* command_line.c's own */
 	const char *help;     /* NULL: not listed */
 };
 
