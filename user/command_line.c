@@ -42,6 +42,25 @@ const struct option_row config_rows_after[] = {
 };
 const size_t config_rows_after_count = ARRAY_SIZE(config_rows_after);
 
+/* The option that asks for an action. */
+static const char *const action_names[] = {
+	[CONFIG_REMOVE] = "remove", [CONFIG_BACKUP] = "backup", [CONFIG_RESTORE] = "restore",
+	[CONFIG_RELAY] = "relay",   [CONFIG_HELP] = "help",	[CONFIG_VERSION] = "version",
+};
+
+bool is_telling(enum config_action action)
+{
+	return action == CONFIG_HELP || action == CONFIG_VERSION;
+}
+
+static void set_action(struct command_line *line, enum config_action action)
+{
+	if (line->action == CONFIG_RUN || (is_telling(action) && !is_telling(line->action)))
+		line->action = action;
+	else
+		line->second = action;
+}
+
 static void add_option(struct option *options, size_t *count, const char *name,
 		       const char *argument, int value)
 {
@@ -86,6 +105,7 @@ static int take_port(struct command_line *line, const char *text, char *why, siz
 
 static int take_drain(struct command_line *line, const char *text, char *why, size_t why_size)
 {
+	line->drain_given = true;
 	if (!setting_read_number(text, 0, CONFIG_DRAIN_MAX, &line->drain_seconds))
 		return 0;
 	snprintf(why, why_size, "--drain must be a number of seconds from 0 to %u, not '%s'.",
@@ -96,18 +116,12 @@ static int take_drain(struct command_line *line, const char *text, char *why, si
 static int take_backup(struct command_line *line, enum config_action action, const char *folder,
 		       char *why, size_t why_size)
 {
-	const char *name = action == CONFIG_BACKUP ? "backup" : "restore";
-
-	if (line->backup) {
-		snprintf(why, why_size, "Only one of --backup and --restore can be given, once.");
-		return -EINVAL;
-	}
 	if (!*folder || strlen(folder) >= CONFIG_PATH_SIZE) {
-		snprintf(why, why_size, "--%s must be a path of 1 to %d bytes.", name,
-			 CONFIG_PATH_SIZE - 1);
+		snprintf(why, why_size, "--%s must be a path of 1 to %d bytes.",
+			 action_names[action], CONFIG_PATH_SIZE - 1);
 		return -EINVAL;
 	}
-	line->action = action;
+	set_action(line, action);
 	line->backup = folder;
 	return 0;
 }
@@ -136,7 +150,7 @@ static int take_option(struct command_line *line, int option, char **argv, char 
 		line->file = optarg;
 		return 0;
 	case OPTION_REMOVE:
-		line->action = CONFIG_REMOVE;
+		set_action(line, CONFIG_REMOVE);
 		return 0;
 	case OPTION_DRAIN:
 		return take_drain(line, optarg, why, why_size);
@@ -145,13 +159,13 @@ static int take_option(struct command_line *line, int option, char **argv, char 
 	case OPTION_RESTORE:
 		return take_backup(line, CONFIG_RESTORE, optarg, why, why_size);
 	case OPTION_RELAY:
-		line->action = CONFIG_RELAY;
+		set_action(line, CONFIG_RELAY);
 		return 0;
 	case OPTION_HELP:
-		line->action = CONFIG_HELP;
+		set_action(line, CONFIG_HELP);
 		return 0;
 	case OPTION_VERSION:
-		line->action = CONFIG_VERSION;
+		set_action(line, CONFIG_VERSION);
 		return 0;
 	case ':':
 		snprintf(why, why_size, "%s needs a value; see --help.", argv[optind - 1]);
@@ -161,6 +175,40 @@ static int take_option(struct command_line *line, int option, char **argv, char 
 	}
 	line->values[option - OPTION_SETTING] = optarg;
 	return 0;
+}
+
+/* An option that was given, and that the action does not take; NULL: there is none. */
+static const char *find_misfit(const struct command_line *line)
+{
+	if (line->drain_given && line->action != CONFIG_REMOVE)
+		return "drain";
+	if (line->action == CONFIG_RUN)
+		return NULL;
+	for (size_t i = sluice_setting_count; setting_at(i); i++)
+		if (line->values[i])
+			return setting_at(i)->name;
+	return line->port_count ? "port" : NULL;
+}
+
+static int check_action(const struct command_line *line, char *why, size_t why_size)
+{
+	const char *misfit;
+
+	if (is_telling(line->action))
+		return 0;
+	if (line->second == line->action && line->second != CONFIG_RUN) {
+		snprintf(why, why_size, "--%s can be given once.", action_names[line->action]);
+		return -EINVAL;
+	}
+	misfit = line->second != CONFIG_RUN ? action_names[line->second] : find_misfit(line);
+	if (!misfit)
+		return 0;
+	if (line->action == CONFIG_RUN)
+		snprintf(why, why_size, "--%s goes with --remove alone.", misfit);
+	else
+		snprintf(why, why_size, "--%s and --%s cannot be given together.",
+			 action_names[line->action], misfit);
+	return -EINVAL;
 }
 
 int command_line_read(int argc, char **argv, struct command_line *ret_line, char *why,
@@ -178,6 +226,8 @@ int command_line_read(int argc, char **argv, struct command_line *ret_line, char
 		snprintf(why, why_size, "'%s' is not an option; see --help.", argv[optind]);
 		return -EINVAL;
 	}
+	if (!r)
+		r = check_action(&line, why, why_size);
 	if (!r)
 		*ret_line = line;
 	return r;

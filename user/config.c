@@ -122,6 +122,10 @@ int config_read(int argc, char **argv, const char *default_file, struct config *
 	config.drain_seconds = line.drain_seconds;
 	if (line.backup)
 		snprintf(config.backup, sizeof(config.backup), "%s", line.backup);
+	if (is_telling(line.action)) {
+		*ret_config = config;
+		return 0;
+	}
 	if (reads_file(line.action))
 		r = read_file(&line, default_file, &config, why, why_size);
 	if (!r)

@@ -101,10 +101,20 @@ static void test_actions(void **state)
 	assert_int_equal(config.action, CONFIG_HELP);
 	assert_int_equal(read_line("--version"), 0);
 	assert_int_equal(config.action, CONFIG_VERSION);
+	/* Who asks for help gets it, and nothing is done. */
+	assert_int_equal(read_line("--help --remove"), 0);
+	assert_int_equal(config.action, CONFIG_HELP);
+	assert_int_equal(read_line("--remove --port 80 --backup /b --help"), 0);
+	assert_int_equal(config.action, CONFIG_HELP);
+	assert_int_equal(read_line("--drain 5 --identity both --version --help"), 0);
+	assert_int_equal(config.action, CONFIG_VERSION);
 	assert_int_equal(read_line("--remove --pin /p"), 0);
 	assert_int_equal(config.action, CONFIG_REMOVE);
 	assert_string_equal(config.pin, "/p");
 	assert_int_equal(config.drain_seconds, CONFIG_DRAIN_DEFAULT);
+	assert_int_equal(read_line("--remove --state /s --socket /c --cgroup /g"), 0);
+	assert_int_equal(config.action, CONFIG_REMOVE);
+	assert_string_equal(config.state, "/s");
 	assert_int_equal(read_line("--remove --drain 0"), 0);
 	assert_int_equal(config.drain_seconds, 0);
 	assert_int_equal(read_line("--state /s --backup /b"), 0);
@@ -226,8 +236,19 @@ static const struct {
 	{ "--port 80 --remove=now", "--remove=now: the option takes no value." },
 	{ "--backup", "--backup needs a value; see --help." },
 	{ "--backup=", "--backup must be a path of 1 to 255 bytes." },
-	{ "--backup /a --restore /a", "Only one of --backup and --restore can be given, once." },
-	{ "--restore /a --restore /b", "Only one of --backup and --restore can be given, once." },
+	{ "--backup /a --restore /a", "--backup and --restore cannot be given together." },
+	{ "--restore /a --restore /b", "--restore can be given once." },
+	{ "--backup /a --remove", "--backup and --remove cannot be given together." },
+	{ "--remove --backup /a", "--remove and --backup cannot be given together." },
+	{ "--remove --relay", "--remove and --relay cannot be given together." },
+	{ "--remove --port 3000", "--remove and --port cannot be given together." },
+	{ "--port 3000 --remove", "--remove and --port cannot be given together." },
+	{ "--backup /a --port 80", "--backup and --port cannot be given together." },
+	{ "--restore /a --drain 5", "--restore and --drain cannot be given together." },
+	{ "--remove --identity keep", "--remove and --identity cannot be given together." },
+	{ "--restore /a --trailers pass", "--restore and --trailers cannot be given together." },
+	{ "--port 80 --drain 5", "--drain goes with --remove alone." },
+	{ "--port 80 --drain 10", "--drain goes with --remove alone." },
 	{ "--port 80 --verbose", "There is no option --verbose; see --help." },
 	{ "--port 80 -v", "There is no option -v; see --help." },
 	{ "--port 80 81", "'81' is not an option; see --help." },
