@@ -64,7 +64,7 @@ int kernel_enforce(struct kernel *kernel, char *why, size_t why_size);
  * version. Connections that are still open are reset, since leaving them would leave them ungated.
  *
  * Nothing to do where there is no such folder. Errors: -EBUSY a daemon holds the folder (this
- * process' own handle included: close it first), -EPERM it belongs to another user, -ENOTEMPTY there
+ * process' own handle included: close it first), -EPERM it belongs to another user, -EEXIST there
  * are pins in it and none is Sluice's, or what a system call returned.
  */
 int kernel_remove(const char *pin_folder);

@@ -139,10 +139,13 @@ static bool may_be_emptied(const char *pin_folder)
 	return ours || empty;
 }
 
-/* The service's unit makes the folder, and mounts it where the daemon may not remove it. */
+/*
+ * The service's unit makes the folder, and mounts it where the daemon may not remove it. A folder in it is
+ * somebody else's.
+ */
 static bool is_kept(int error)
 {
-	return error == EROFS || error == EBUSY || error == EACCES;
+	return error == EROFS || error == EBUSY || error == EACCES || error == ENOTEMPTY;
 }
 
 /* Unpin everything that is left in the folder, and remove the folder. */
@@ -178,7 +181,7 @@ int kernel_remove(const char *pin_folder)
 	if (r)
 		return r == -ENOENT ? 0 : r;
 	if (!may_be_emptied(pin_folder))
-		r = -ENOTEMPTY;
+		r = -EEXIST;
 	if (!r)
 		r = kernel_unpin_links(folder);
 	if (!r)

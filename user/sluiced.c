@@ -459,7 +459,7 @@ static int remove_gate(struct daemon *daemon)
 	r = kernel_remove(daemon->config.pin);
 	if (r && r == opened)
 		return r; /* which opening has explained */
-	if (r == -ENOTEMPTY)
+	if (r == -EEXIST)
 		return explain(daemon, r,
 			       "There are pins in %s, and none is Sluice's; nothing was removed.",
 			       daemon->config.pin);

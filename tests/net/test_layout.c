@@ -276,9 +276,26 @@ static void strangers_folder(void **state)
 	assert_int_equal(bpf_obj_pin(fd, pin_path("theirs")), 0);
 	expect_refused("that are not this version's: theirs");
 	assert_int_not_equal(daemon_remove(), 0);
+	assert_int_equal(count_lines(stage.daemon_log, "nothing was removed"), 1);
 	assert_int_equal(access(pin_path("theirs"), F_OK), 0);
 	assert_int_equal(unlink(pin_path("theirs")), 0);
 	close(fd);
+}
+
+/* In a folder of Sluice's, all that is Sluice's goes. */
+static void strangers_subfolder(void **state)
+{
+	const size_t before = count_lines(stage.daemon_log, "nothing was removed");
+
+	(void)state;
+	stand();
+	close_all_clients();
+	assert_int_equal(mkdir(pin_path("theirs"), 0700), 0);
+	assert_int_equal(daemon_remove(), 0);
+	assert_int_equal(count_lines(stage.daemon_log, "nothing was removed"), before);
+	assert_true(access(pin_path("settings"), F_OK));
+	assert_int_equal(rmdir(pin_path("theirs")), 0);
+	assert_int_equal(rmdir(stage.pins), 0);
 }
 
 /* The way out, as the message has it. */
@@ -415,6 +432,8 @@ static const struct promise promises[] = {
 	{ "pins of another kind or size, or of something else, are refused", other_pins, ONCE },
 	{ "a gate on another cgroup is refused", other_cgroup, ONCE },
 	{ "pins that are not Sluice's are left alone", strangers_folder, ONCE },
+	{ "a folder among the pins is left alone, and no reason not to remove", strangers_subfolder,
+	  ONCE },
 	{ "pins without some of the links are cleared away by the next start", links_missing,
 	  ONCE },
 	{ "so are links without all the rest", links_alone, ONCE },
