@@ -25,6 +25,13 @@ static void forget_port(struct config *config, uint16_t port)
 		config->ports[at - config->ports] = config->ports[--config->port_count];
 }
 
+/* The port is out of the gate. */
+static void let_go(struct departures *departures, uint16_t port)
+{
+	claim_drop(departures->claims, port);
+	forget_port(departures->config, port);
+}
+
 /* Nothing is open any more, or its time is up. Where something fails, the next look tries again. */
 static int finish(struct departures *departures, uint16_t port)
 {
@@ -34,8 +41,7 @@ static int finish(struct departures *departures, uint16_t port)
 	if (r)
 		return r;
 	kernel_settle();
-	claim_drop(departures->claims, port);
-	forget_port(departures->config, port);
+	let_go(departures, port);
 	log_notice("Port %u is out of the gate and open to all; %d connections were reset.", port,
 		   reset);
 	return 0;
@@ -48,7 +54,12 @@ static int look_at(struct departures *departures, size_t at)
 	struct gate gate;
 	int r = kernel_get_gate(departures->kernel, port, &gate);
 
-	if (r == -ENOENT || (!r && !gate.draining)) {
+	if (r == -ENOENT) {
+		let_go(departures, port);
+		log_notice("Port %u is out of the gate already and open to all.", port);
+		return 1;
+	}
+	if (!r && !gate.draining) {
 		log_notice("Port %u stays in the gate: it was configured anew.", port);
 		return 1;
 	}
@@ -100,10 +111,13 @@ int departure_begin(struct departures *departures, uint16_t port, uint32_t secon
 	if (departures->count == CONFIG_PORTS_MAX)
 		return -EMFILE;
 	r = drain_begin(departures->kernel, port);
-	if (!r)
-		r = loop_set_timer(&departures->timer, DRAIN_LOOK_MS, DRAIN_LOOK_MS);
 	if (r)
 		return r;
+	r = loop_set_timer(&departures->timer, DRAIN_LOOK_MS, DRAIN_LOOK_MS);
+	if (r) { /* nobody would look */
+		drain_cancel(departures->kernel, port);
+		return r;
+	}
 	departures->ports[departures->count].port = port;
 	departures->ports[departures->count++].end_ms = monotonic_ms() + seconds * UINT64_C(1000);
 	return 0;

@@ -5,6 +5,7 @@
 
 #include "drain.h"
 #include "log.h"
+#include "util.h"
 
 struct draining {
 	struct loop *loop;
@@ -12,7 +13,7 @@ struct draining {
 	struct drain drain;
 	uint16_t ports[GATES_MAX];
 	size_t port_count;
-	uint32_t looks; /* that are left */
+	uint64_t end_ms; /* CLOCK_MONOTONIC */
 	bool done;
 	int result;
 };
@@ -32,7 +33,7 @@ static void on_look(void *data)
 	struct draining *draining = data;
 	int r = drain_look(&draining->drain, draining->kernel);
 
-	if (!r && drain_open(&draining->drain, 0) && draining->looks--)
+	if (!r && drain_open(&draining->drain, 0) && monotonic_ms() < draining->end_ms)
 		return;
 	draining->result = r;
 	draining->done = true;
@@ -76,7 +77,7 @@ int drain_all(struct loop *loop, struct kernel *kernel, uint32_t seconds)
 {
 	struct draining draining = { .loop = loop,
 				     .kernel = kernel,
-				     .looks = seconds * 1000 / DRAIN_LOOK_MS };
+				     .end_ms = monotonic_ms() + seconds * UINT64_C(1000) };
 	size_t busy;
 	int r = begin(&draining);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* A port leaves the gate, or the gate goes: what is under way ends whole, and nothing is left. */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "abi.h"
 #include "bpf_left.h"
 #include "harness.h"
 #include "http_client.h"
@@ -120,6 +122,16 @@ static bool is_gated(uint16_t port)
 	return strstr(body, text);
 }
 
+static void await_line(const char *text)
+{
+	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+
+	while (!count_lines(stage.daemon_log, text)) {
+		assert_true(monotonic_ms() < end_ms);
+		breathe();
+	}
+}
+
 static void await_open(uint16_t port)
 {
 	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
@@ -180,6 +192,33 @@ static void port_stays(void **state)
 	assert_true(client_sees_silence(stand.busy, 400));
 	stand_in_leave();
 	assert_int_equal(client_get(client_open(stand.port), "/", NULL), 401);
+}
+
+/* Somebody else takes it out of the table. */
+static void port_is_gone(void **state)
+{
+	struct gate_key key, *previous = NULL;
+	struct stand stand;
+	char path[128], text[64];
+	size_t stays = count_lines(stage.daemon_log, "stays in the gate");
+	int gates;
+
+	(void)state;
+	start_configured();
+	stand = prepare();
+	configure_without(stand.port);
+	remove_port(stand.port, "?drain=60", 202, "\"draining\":true");
+	snprintf(path, sizeof(path), "%s/gates", stage.pins);
+	gates = bpf_obj_get(path);
+	assert_true(gates >= 0);
+	while (!bpf_map_get_next_key(gates, previous, &key) && key.port != stand.port)
+		previous = &key;
+	assert_int_equal(bpf_map_delete_elem(gates, &key), 0);
+	close(gates);
+	snprintf(text, sizeof(text), "Port %u is out of the gate already", stand.port);
+	await_line(text);
+	assert_int_equal(count_lines(stage.daemon_log, "stays in the gate"), stays);
+	stand_in_leave();
 }
 
 static void port_time_is_up(void **state)
@@ -261,6 +300,29 @@ static void gate_time_is_up(void **state)
 	expect_nothing_left(&objects);
 }
 
+/* Time is up when it is up, whether or not it ran meanwhile. */
+static void time_is_up_while_stopped(void **state)
+{
+	struct stand stand;
+	uint64_t begin_ms;
+	pid_t remove;
+
+	(void)state;
+	daemon_start();
+	stand = prepare();
+	daemon_stop();
+	remove = daemon_begin_remove("4");
+	expect_ended(stand.idle);
+	begin_ms = monotonic_ms();
+	kill(remove, SIGSTOP);
+	while (monotonic_ms() < begin_ms + 4500)
+		breathe();
+	kill(remove, SIGCONT);
+	assert_int_equal(await_exit(remove), 0);
+	assert_true(monotonic_ms() < begin_ms + 4500 + 3000);
+	stand_in_leave();
+}
+
 /* Ctrl-C: what was draining goes on. */
 static void interrupted(void **state)
 {
@@ -339,6 +401,7 @@ static void goes_from_any_cgroup(void **state)
 {
 	struct stage former = stage;
 	unsigned int minute, day;
+	struct response response;
 	struct stand stand;
 	pid_t remove;
 
@@ -347,17 +410,20 @@ static void goes_from_any_cgroup(void **state)
 	daemon_start();
 	stand = prepare();
 	daemon_kill();
+	finish_answer(&stand);
+	/* Counted while no daemon runs. */
+	ask(stand.busy, &stand.key);
+	stand_in_read(stand.server, "\r\n\r\n", (char[1024]){ 0 }, 1024);
 	snprintf(stage.cgroup, sizeof(stage.cgroup), "%.240s/none", former.cgroup);
 	remove = daemon_begin_remove(NULL);
 	stage = former;
 	expect_ended(stand.idle);
-	ask(stand.busy, &stand.key);
-	finish_answer(&stand);
 	stand_in_write(stand.server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	assert_int_equal(client_read(stand.busy, false, &response), 0);
+	expect_admitted(&response, 200);
 	assert_int_equal(await_exit(remove), 0);
 	stand_in_leave();
 	daemon_start();
-	/* What was counted without a daemon is, too. */
 	key_used(&stand.key, &minute, &day);
 	assert_int_equal(day, 3);
 }
@@ -546,10 +612,12 @@ static const struct promise promises[] = {
 	{ "a port leaves once its requests are at their end; nobody is let in before", port_leaves,
 	  ONCE },
 	{ "a port that is configured again meanwhile stays", port_stays, ONCE },
+	{ "a port that is taken out of the table meanwhile has left", port_is_gone, ONCE },
 	{ "a port leaves when its time is up", port_time_is_up, ONCE },
 	{ "--remove waits for what is under way, and leaves nothing at all", gate_goes, ONCE },
 	{ "--remove resets what is not at its end in time, and leaves nothing", gate_time_is_up,
 	  ONCE },
+	{ "that time goes on where --remove does not run", time_is_up_while_stopped, ONCE },
 	{ "--remove that is interrupted leaves the gate as it was", interrupted, ONCE },
 	{ "--remove waits for uploads to a port that a reload took out of the gate",
 	  reloaded_upload_ends, ONCE },
