@@ -112,33 +112,44 @@ int privileges_limit(uint64_t needed, uint64_t optional, char *why, size_t why_s
 	return r;
 }
 
-/* Change to the user without losing what is permitted, which setresuid() otherwise takes. */
-static int become(const struct passwd *user)
+/* Change to the user with those of kept that are permitted, which setresuid() otherwise takes. */
+static int become(const struct passwd *user, uint64_t kept)
 {
+	uint64_t permitted = 0;
+	int r = get_permitted(&permitted);
+
+	if (r)
+		return r;
 	if (setgroups(0, NULL) || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) ||
 	    prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) ||
 	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid))
 		return -errno;
-	return set_all(PRIVILEGES_LOAD | PRIVILEGES_REMOVE);
+	return set_all(kept & permitted);
 }
 
-int privileges_become_owner(const char *path, char *why, size_t why_size)
+/* The service's user, where path is that user's and this process root. */
+static const struct passwd *find_owner(const char *path)
 {
 	const struct passwd *user;
 	struct stat status;
-	int r;
 
 	if (geteuid() || lstat(path, &status) || !status.st_uid)
-		return 0;
+		return NULL;
 	user = getpwnam(SERVICE_USER);
 	/* Anybody else's is none of ours: whoever uses the path says so. */
-	if (!user || user->pw_uid != status.st_uid)
-		return 0;
-	r = become(user);
-	if (r)
-		snprintf(why, why_size,
-			 "Cannot become the user " SERVICE_USER ", whose gate this is: %s.",
-			 strerror(-r));
+	return user && user->pw_uid == status.st_uid ? user : NULL;
+}
+
+int privileges_become_owner(const char *path, uint64_t needed, uint64_t optional, char *why,
+			    size_t why_size)
+{
+	const struct passwd *user = find_owner(path);
+	int r = user ? become(user, needed | optional) : 0;
+
+	if (!r)
+		return privileges_limit(needed, optional, why, why_size);
+	snprintf(why, why_size, "Cannot become the user " SERVICE_USER ", whose gate this is: %s.",
+		 strerror(-r));
 	return r;
 }
 

@@ -33,12 +33,11 @@
 int privileges_limit(uint64_t needed, uint64_t optional, char *why, size_t why_size);
 
 /*
- * Where path is the service's user's, and this process root, become that user, with
- * PRIVILEGES_LOAD and PRIVILEGES_REMOVE. Elsewhere nothing changes.
- *
- * Returns 0 or a negative errno, with why set.
+ * As privileges_limit(), and where path is the service's user's, whose files must stay that user's, and
+ * this process root: as that user. Root may have others' files read and written.
  */
-int privileges_become_owner(const char *path, char *why, size_t why_size);
+int privileges_become_owner(const char *path, uint64_t needed, uint64_t optional, char *why,
+			    size_t why_size);
 
 /*
  * Keep this process' memory from others: no core dump, and only root may look into it. Returns 0 or a

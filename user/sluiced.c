@@ -77,21 +77,10 @@ static int drop_privileges(struct daemon *daemon)
 	return privileges_limit(PRIVILEGES_SERVE, 0, daemon->why, sizeof(daemon->why));
 }
 
-/*
- * Where path is the service's user's, its files must stay that user's: become that user, with what is
- * needed. Root may have others' files read and written.
- */
-static int become_owner(struct daemon *daemon, const char *path, uint64_t needed)
-{
-	int r = privileges_become_owner(path, daemon->why, sizeof(daemon->why));
-
-	return r ? r
-		 : privileges_limit(needed, PRIVILEGES_REMOVE, daemon->why, sizeof(daemon->why));
-}
-
 static int become_remover(struct daemon *daemon)
 {
-	return become_owner(daemon, daemon->config.pin, PRIVILEGES_LOAD);
+	return privileges_become_owner(daemon->config.pin, PRIVILEGES_LOAD, PRIVILEGES_REMOVE,
+				       daemon->why, sizeof(daemon->why));
 }
 
 /* Secrets are in this process' memory: no core dumps, and no file that others can read. */
@@ -476,7 +465,8 @@ static int remove_gate(struct daemon *daemon)
 
 static int become_keeper(struct daemon *daemon)
 {
-	int r = become_owner(daemon, daemon->config.state, 0);
+	int r = privileges_become_owner(daemon->config.state, 0, PRIVILEGES_REMOVE, daemon->why,
+					sizeof(daemon->why));
 
 	return r ? r : guard_process(daemon);
 }

@@ -25,6 +25,7 @@
 #define OUTSIDER_ID   64323
 #define CALLERS_GROUP 64400
 #define BECOME	      "--become-service"
+#define LACK	      "--lack"
 
 static const struct {
 	const char *name;
@@ -85,6 +86,32 @@ static int become_service(uint64_t kept, char **argv)
 		return 126;
 	execv(name, argv);
 	return 127;
+}
+
+/* In a process of its own: go on as argv, as root without these capabilities. */
+static int go_on_without(uint64_t lacking, char **argv)
+{
+	for (int i = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
+		if (lacking & CAPABILITY(i) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0))
+			return 126;
+	execv(argv[0], argv);
+	return 127;
+}
+
+/* Run it so. Returns its exit status. */
+static int run_without(uint64_t lacking, char *const *argv)
+{
+	static char program[512], number[32];
+	char *arguments[32] = { program, LACK, number };
+	size_t n = 3;
+
+	assert_true(readlink("/proc/self/exe", program, sizeof(program) - 1) > 0);
+	snprintf(number, sizeof(number), "%llx", (unsigned long long)lacking);
+	while (*argv) {
+		assert_true(n + 1 < ARRAY_SIZE(arguments));
+		arguments[n++] = *argv++;
+	}
+	return WEXITSTATUS(process_stop(process_start(stage.daemon_log, arguments), 0));
 }
 
 /* Give a folder to the service, made where it is not there. */
@@ -295,6 +322,28 @@ static void goes_on_after_removal(void **state)
 	key_used(&key, &minute, &day);
 	assert_int_equal(day, 2);
 	expect_gate(&key);
+}
+
+/* In a container, say: root, but without what the task at hand does not take. */
+static void needs_no_more(void **state)
+{
+	char program[sizeof(stage.root) + 32], backup[sizeof(stage.folder) + 16];
+	char *const back_up[] = {
+		program,    "--state", stage.state, "--config", stage.configuration,
+		"--backup", backup,    NULL
+	};
+
+	(void)state;
+	start_service();
+	daemon_stop();
+	snprintf(program, sizeof(program), "%s/build/test/sluiced", stage.root);
+	snprintf(backup, sizeof(backup), "%s/run/backup", stage.folder);
+	assert_int_equal(run_without(PRIVILEGES_LOAD | PRIVILEGES_REMOVE, back_up), 0);
+	expect_owner(backup, NULL);
+	each_file(backup, expect_owner, NULL);
+	assert_int_equal(run_without(PRIVILEGES_REMOVE, daemon_remove_command("0")), 0);
+	assert_true(!access(stage.pins, F_OK));
+	assert_int_equal(rmdir(stage.pins), 0);
 }
 
 static void drops_as_root(void **state)
@@ -525,6 +574,8 @@ static const struct promise promises[] = {
 	  lives_as_service, ONCE },
 	{ "root takes the gate of that user down, and leaves the user's files to the user",
 	  goes_on_after_removal, ONCE },
+	{ "root backs up and removes without the capabilities that this does not take",
+	  needs_no_more, ONCE },
 	{ "as root the daemon gives up what it does not need, the relay everything", drops_as_root,
 	  ONCE },
 	{ "a start without one of the capabilities fails and names it", names_what_lacks, ONCE },
@@ -542,5 +593,7 @@ int main(int argc, char **argv)
 {
 	if (argc > 3 && !strcmp(argv[1], BECOME))
 		return become_service(strtoull(argv[2], NULL, 16), argv + 3);
+	if (argc > 3 && !strcmp(argv[1], LACK))
+		return go_on_without(strtoull(argv[2], NULL, 16), argv + 3);
 	return run_promises(promises, ARRAY_SIZE(promises), BARE);
 }
