@@ -18,7 +18,6 @@
 #include "kernel_handle.h"
 #include "netns.h"
 #include "pin_folder.h"
-#include "relay.h"
 
 /* What a kernel call means to the one who started the daemon. */
 #define NEEDS "Sluice needs root, a kernel of 6.1 or newer with BTF, and a bpffs; "
@@ -64,31 +63,6 @@ bool kernel_is_table(const struct bpf_map *map)
 }
 
 /* --- the pin folder -------------------------------------------------------------------------- */
-
-/*
- * Remove what a daemon left that ended while it set the gate up, or took it down. Sockets may be enrolled
- * all the same: so the links go first, then those, then the tables that they are in.
- */
-static int remove_leftovers(struct kernel *kernel)
-{
-	struct bpf_map *map;
-	char path[PATH_MAX];
-	int r = kernel_unpin_links(kernel->folder_fd);
-
-	if (!r)
-		r = kernel_end_enrolled(kernel->pin_folder);
-	if (r)
-		return r;
-	bpf_object__for_each_map(map, kernel->programs->obj)
-	{
-		if (!kernel_is_table(map) ||
-		    kernel_pin_path(kernel, bpf_map__name(map), path, sizeof(path)))
-			continue;
-		if (unlink(path) && errno != ENOENT)
-			return -errno;
-	}
-	return relay_remove(kernel->pin_folder);
-}
 
 /* Sizes of maps that exist already win: what is in them is worth more than another size. */
 static void keep_pinned_size(struct kernel *kernel, struct bpf_map *map)
@@ -225,7 +199,7 @@ static int check_pins(struct kernel *kernel, const struct kernel_options *option
 			       "There are pins in %s that are not this version's: %s. If they are "
 			       "another version's, run: %s; else name another folder with --pin.",
 			       kernel->pin_folder, clause, options->remove);
-	r = remove_leftovers(kernel);
+	r = kernel_remove_leftovers(kernel);
 	return r ? explain(r, why, size, "Cannot clear the pin folder %s: %s.", kernel->pin_folder,
 			   strerror(-r))
 		 : 0;

@@ -57,17 +57,11 @@ int kernel_pin_path(const struct kernel *kernel, const char *name, char *ret_pat
 bool kernel_is_table(const struct bpf_map *map);
 
 /*
- * kernel_remove.c: unpin the links, so that no socket is enrolled any more, and none is kept from its
- * bytes. folder is an open pin folder. 0 or a negative errno.
+ * kernel_remove.c: remove what a daemon left that ended while it set the gate up, or took it down. Sockets
+ * may be enrolled all the same: so the links go first, then those, then the tables that they are in.
+ * 0 or a negative errno.
  */
-int kernel_unpin_links(int folder);
-
-/*
- * kernel_remove.c: reset all connections of this network namespace that are enrolled in the gate pinned
- * there, once none is enrolled any more: taking a live socket out of the sockhash loses what it has not
- * read, and leaves it ungated. 0 or a negative errno.
- */
-int kernel_end_enrolled(const char *pin_folder);
+int kernel_remove_leftovers(const struct kernel *kernel);
 
 /*
  * kernel_layout.c: whether the gate that is pinned can be taken over by this version. -ESTALE: it

@@ -23,7 +23,8 @@ static int unlink_pin(int folder, const char *name)
 	return unlinkat(folder, name, 0) && errno != ENOENT ? -errno : 0;
 }
 
-int kernel_unpin_links(int folder)
+/* No socket is enrolled any more, and none is kept from its bytes. */
+static int unpin_links(int folder)
 {
 	int r = 0;
 
@@ -86,7 +87,11 @@ static int compare_cookies(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-int kernel_end_enrolled(const char *pin_folder)
+/*
+ * Reset all connections of this network namespace that are enrolled: taking a live socket out of the
+ * sockhash loses what it has not read, and leaves it ungated.
+ */
+static int end_enrolled(const char *pin_folder)
 {
 	_cleanup_free_ uint64_t *cookies = NULL;
 	uint64_t *previous = NULL;
@@ -104,6 +109,21 @@ int kernel_end_enrolled(const char *pin_folder)
 	qsort(cookies, count, sizeof(*cookies), compare_cookies);
 	r = count ? sockets_reset_some(cookies, count) : 0;
 	return r < 0 ? r : 0;
+}
+
+int kernel_remove_leftovers(const struct kernel *kernel)
+{
+	struct bpf_map *map;
+	int r = unpin_links(kernel->folder_fd);
+
+	if (!r)
+		r = end_enrolled(kernel->pin_folder);
+	bpf_object__for_each_map(map, kernel->programs->obj)
+	{
+		if (!r && kernel_is_table(map))
+			r = unlink_pin(kernel->folder_fd, bpf_map__name(map));
+	}
+	return r ? r : relay_remove(kernel->pin_folder);
 }
 
 /* Whether every version pins something of that name. */
@@ -183,12 +203,12 @@ int kernel_remove(const char *pin_folder)
 	if (!may_be_emptied(pin_folder))
 		r = -EEXIST;
 	if (!r)
-		r = kernel_unpin_links(folder);
+		r = unpin_links(folder);
 	if (!r)
 		r = end_ports(pin_folder);
 	/* Of ports, too, that a reload or a start took out of the gate before. */
 	if (!r)
-		r = kernel_end_enrolled(pin_folder);
+		r = end_enrolled(pin_folder);
 	if (!r)
 		r = empty(folder, pin_folder);
 	close(folder);
