@@ -233,7 +233,8 @@ enum injected {
 	INJECTED_TAKEN, /* it is dealt with */
 	INJECTED_PART,	/* only its first `number` bytes can be judged at once */
 	INJECTED_MORE,	/* a head of at most `number` bytes goes on behind it */
-	INJECTED_WAIT,	/* an earlier answer is not out yet: HANDOFF_TURN follows, or try again */
+	INJECTED_WAIT,	/* try again: an earlier answer is not out yet (HANDOFF_TURN follows), or
+			 * the application has not read enough */
 };
 
 /*

@@ -47,6 +47,18 @@ static __always_inline int send_answer(struct judgement *judged)
 }
 
 /*
+ * Whether the application has so much to read that the kernel's worker would let what is injected
+ * wait: sk_psock_create_ingress_msg(). There it stays in the relay's send buffer, which is shared by
+ * all connections. Here it counts as not judged, of which the guard lets only so much in.
+ */
+static __always_inline bool is_full(struct tcp_sock *tcp)
+{
+	struct sock *sk = (struct sock *)tcp;
+
+	return sk->sk_backlog.rmem_alloc.counter > sk->sk_rcvbuf || is_underway(tcp);
+}
+
+/*
  * Whether the application had better be left to read what it has, first.
  *
  * What is injected is queued, and then the application woken, without the socket's lock. One that
@@ -60,8 +72,7 @@ static __always_inline bool should_delay(struct judgement *judged)
 	struct conn *conn = judged->conn;
 
 	if (conn->delayed >= DELAYS_MAX ||
-	    (somebody_waits(judged->tcp) && !sk->sk_backlog.rmem_alloc.counter &&
-	     !is_underway(judged->tcp)))
+	    (somebody_waits(judged->tcp) && !sk->sk_backlog.rmem_alloc.counter))
 		return false;
 	conn->delayed++;
 	return true;
@@ -73,7 +84,7 @@ static __noinline int inject_bytes(struct judgement *judged, struct injecting *t
 	__u32 length, turns = conn->turns;
 	enum step step;
 
-	if (should_delay(judged))
+	if (!are_eaten(conn) && (is_full(judged->tcp) || should_delay(judged)))
 		return report(to, INJECTED_WAIT, 0, SK_DROP);
 	step = judge(judged);
 	length = judged->skb->len; /* it has not changed */

@@ -89,6 +89,7 @@ struct sock {
 		int owned; /* a system call has it */
 	} sk_lock;
 	struct socket_wq *sk_wq;
+	int sk_rcvbuf;	    /* of rmem_alloc, at most */
 	int sk_wmem_queued; /* bytes */
 	int sk_sndbuf;	    /* bytes */
 };

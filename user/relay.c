@@ -10,10 +10,13 @@
 #include <string.h>
 #include <time.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <linux/sockios.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -34,8 +37,12 @@
 #define BATCH 64
 /* Records taken before what follows from them is done. */
 #define ROUND 1024
-/* Room for what the kernel has not dealt with yet: bytes for connections that do not read. */
-#define INJECTOR_BUFFER (STREAM_BYTES_MAX / 2)
+/*
+ * Bytes of memory that what the kernel has not dealt with yet may take, of bytes to be judged. There
+ * is room for the rest besides: an answer and an end for each connection there can be.
+ */
+#define INJECTED_BYTES_MAX STREAM_BYTES_MAX
+#define INJECTOR_BUFFER	   (INT_MAX / 2) /* which the kernel doubles */
 
 struct relay {
 	struct loop loop;
@@ -82,7 +89,7 @@ static int put_socket(const struct relay *relay, const char *map, int socket)
 
 /*
  * Send what was gathered down the injector, a datagram each. A datagram fails where its connection
- * has ended; those behind it are still sent.
+ * has ended; those behind it are still sent. There is always room for them.
  */
 static void flush(struct relay *relay)
 {
@@ -97,7 +104,8 @@ static void flush(struct relay *relay)
 		messages[i].msg_hdr.msg_iovlen = 1;
 	}
 	while (sent < relay->count) {
-		n = sendmmsg(relay->injector[0], messages + sent, relay->count - sent, 0);
+		n = sendmmsg(relay->injector[0], messages + sent, relay->count - sent,
+			     MSG_DONTWAIT);
 		sent += n > 0 ? n : 1;
 	}
 	relay->count = 0;
@@ -110,6 +118,14 @@ static void gather(struct relay *relay, enum injection_kind kind, uint64_t cooki
 		flush(relay);
 }
 
+/* Whether the kernel has dealt with so much that there is room for bytes. */
+static bool may_inject_bytes(const struct relay *relay)
+{
+	int queued;
+
+	return !ioctl(relay->injector[0], SIOCOUTQ, &queued) && queued < (int)INJECTED_BYTES_MAX;
+}
+
 /* The program behind the injector has run when the datagram is sent. */
 static int inject(void *data, const struct injection *injection, const void *bytes, size_t length,
 		  struct injecting *ret_injected)
@@ -117,6 +133,8 @@ static int inject(void *data, const struct injection *injection, const void *byt
 	struct relay *relay = data;
 	ssize_t sent;
 
+	if (bytes && !may_inject_bytes(relay))
+		return -EAGAIN;
 	*relay->injecting = (struct injecting){ .result = INJECTED_GONE };
 	if (bytes)
 		relay->injecting->bytes = *injection;

@@ -16,7 +16,7 @@
 
 #include "harness.h"
 
-#define OPEN_CLIENTS 128
+#define OPEN_CLIENTS 256
 
 unsigned int client_patience_ms = CLIENT_PATIENCE_MS;
 

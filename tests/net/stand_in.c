@@ -12,7 +12,7 @@
 
 #include "harness.h"
 
-#define SERVERS_MAX 128
+#define SERVERS_MAX 256
 
 static int listener = -1;
 static int servers[SERVERS_MAX];
