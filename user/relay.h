@@ -31,8 +31,10 @@ int relay_ensure(const char *pin_folder, char *why, size_t why_size);
  * As relay_ensure(), but put one of this version in the place of one that runs, and have it take over
  * what that one keeps. What is handed off meanwhile waits for the new one. The old one goes on where
  * it does not end when asked; where it does and the new one does not start, what it kept is lost.
+ *
+ * state_folder	closed to other users: where the two meet
  */
-int relay_replace(const char *pin_folder, char *why, size_t why_size);
+int relay_replace(const char *pin_folder, const char *state_folder, char *why, size_t why_size);
 
 /*
  * Be the relay (sluiced --relay), where standard input is the lock that relay_ensure() took, and

@@ -2,14 +2,16 @@
 #include "relay_hand.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -19,8 +21,11 @@
 #define MFD_NOEXEC_SEAL 8U
 #endif
 
-/* Connections that wait: anybody may connect, and is let go of unheard. */
-#define BACKLOG 64
+/* The socket, in a folder where only this user may come. */
+#define SOCKET "relay.socket"
+
+/* Connections that wait. One is made; another user's, which only root can make, is let go of unheard. */
+#define BACKLOG 8
 
 /* What the message says. Another order or number of descriptors needs another version. */
 #define VERSION	    1
@@ -62,7 +67,30 @@ static int open_socket(void)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Whether the other end is of this user, which is root. */
+/*
+ * Open the folder that the link tells. Its descriptor makes a path that fits into an address, however
+ * long the folder's own is.
+ */
+static int open_folder(const char *pin_folder)
+{
+	char link[PATH_MAX];
+	int fd, r = path_of_link(pin_folder, link);
+
+	if (r)
+		return r;
+	fd = open(link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static struct sockaddr_un address_in(int folder)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" SOCKET, folder);
+	return address;
+}
+
+/* Whether the other end is of this user. */
 static bool is_of_us(int fd)
 {
 	struct ucred peer;
@@ -73,31 +101,40 @@ static bool is_of_us(int fd)
 
 /* --- the daemon's side ------------------------------------------------------------------------- */
 
-/* Bind to a name of the kernel's choice, and tell it. It begins with a NUL, unix(7). */
-static int bind_anywhere(int fd, const char *link)
+/* Tell where the socket will be. */
+static int make_link(const char *pin_folder, const char *socket_folder)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	socklen_t length = sizeof(address);
+	char link[PATH_MAX], folder[PATH_MAX];
+	int r = path_of_link(pin_folder, link);
 
-	if (bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)) || listen(fd, BACKLOG))
+	if (r)
+		return r;
+	if (!realpath(socket_folder, folder) || (unlink(link) && errno != ENOENT))
 		return -errno;
-	memset(&address, 0, sizeof(address));
-	if (getsockname(fd, (struct sockaddr *)&address, &length))
-		return -errno;
-	address.sun_path[sizeof(address.sun_path) - 1] = '\0';
-	if (unlink(link) && errno != ENOENT)
-		return -errno;
-	return symlink(address.sun_path + 1, link) ? -errno : 0;
+	return symlink(folder, link) ? -errno : 0;
 }
 
-int relay_hand_listen(const char *pin_folder)
+/* Nobody can connect before it listens. */
+static int bind_in(int fd, int folder)
 {
-	_cleanup_close_ int fd = open_socket();
-	char link[PATH_MAX];
-	int r = fd < 0 ? fd : path_of_link(pin_folder, link);
+	struct sockaddr_un address = address_in(folder);
+
+	if ((unlinkat(folder, SOCKET, 0) && errno != ENOENT) ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)) ||
+	    fchmodat(folder, SOCKET, 0600, 0) || listen(fd, BACKLOG))
+		return -errno;
+	return 0;
+}
+
+int relay_hand_listen(const char *pin_folder, const char *socket_folder)
+{
+	_cleanup_close_ int fd = open_socket(), folder = -1;
+	int r = fd < 0 ? fd : make_link(pin_folder, socket_folder);
 
 	if (!r)
-		r = bind_anywhere(fd, link);
+		folder = open_folder(pin_folder);
+	if (!r)
+		r = folder < 0 ? folder : bind_in(fd, folder);
 	if (r)
 		return r;
 	r = fd;
@@ -107,7 +144,8 @@ int relay_hand_listen(const char *pin_folder)
 
 int relay_hand_accept(int listener)
 {
-	for (;;) {
+	/* All that can wait; what comes meanwhile is not waited for. */
+	for (int i = 0; i <= BACKLOG; i++) {
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
 		if (fd < 0)
@@ -116,17 +154,30 @@ int relay_hand_accept(int listener)
 			return fd;
 		close(fd);
 	}
+	return -EAGAIN;
+}
+
+int relay_hand_withdraw(const char *pin_folder)
+{
+	_cleanup_close_ int folder = open_folder(pin_folder);
+	char link[PATH_MAX];
+	int r = path_of_link(pin_folder, link);
+
+	if (folder >= 0)
+		unlinkat(folder, SOCKET, 0);
+	return !r && unlink(link) && errno != ENOENT ? -errno : r;
 }
 
 /* --- the relays' ------------------------------------------------------------------------------- */
 
-static int connect_to(int fd, const char *link)
+static int connect_to(int fd, const char *pin_folder)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	ssize_t length = readlink(link, address.sun_path + 1, sizeof(address.sun_path) - 2);
+	_cleanup_close_ int folder = open_folder(pin_folder);
+	struct sockaddr_un address = address_in(folder);
 
-	if (length < 0 || connect(fd, (struct sockaddr *)&address,
-				  offsetof(struct sockaddr_un, sun_path) + 1 + length))
+	if (folder < 0)
+		return folder;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		return -errno;
 	return is_of_us(fd) ? 0 : -EPERM;
 }
@@ -136,11 +187,8 @@ int relay_hand_send(const char *pin_folder, const struct relay_hand *hand)
 	_cleanup_close_ int fd = open_socket();
 	struct message message;
 	struct cmsghdr *rights;
-	char link[PATH_MAX];
-	int r = fd < 0 ? fd : path_of_link(pin_folder, link);
+	int r = fd < 0 ? fd : connect_to(fd, pin_folder);
 
-	if (!r)
-		r = connect_to(fd, link);
 	if (r)
 		return r;
 	begin_message(&message);

@@ -3,8 +3,9 @@
  * How a relay hands over to the next: on a Unix socket that the daemon listens on while it replaces
  * one. It gives the new relay the connection, on which the old one left its descriptors.
  *
- * The socket's name is chosen by the kernel and told by a link in the lock's folder, so that nobody
- * can take it first; and neither side trusts another user at the other end.
+ * The socket is in a folder of the daemon's user that is closed to all others, so that nobody else can
+ * take its place, connect to it or keep it busy. A link in the lock's folder tells the relay where that
+ * is: the daemons need not have the same. Neither side trusts another user at the other end.
  */
 #ifndef SLUICE_RELAY_HAND_H
 #define SLUICE_RELAY_HAND_H
@@ -21,9 +22,15 @@ struct relay_hand {
 
 /*
  * For the daemon: listen for a relay that hands over, and make the link. Returns a descriptor or a
- * negative errno. The caller removes the link.
+ * negative errno. To be followed by
+ * relay_hand_withdraw(), whatever this returns.
+ *
+ * socket_folder	where the socket is to be
  */
-int relay_hand_listen(const char *pin_folder);
+int relay_hand_listen(const char *pin_folder, const char *socket_folder);
+
+/* Remove the socket and the link, where they are there. Returns 0 or a negative errno. */
+int relay_hand_withdraw(const char *pin_folder);
 
 /*
  * For the daemon, once the relay has ended: the connection that it handed over on. Never waits.

@@ -22,11 +22,11 @@ static void note(struct relay_keep *keep, int result, const char *why)
 	keep->result = result;
 }
 
-void relay_keep_start(struct relay_keep *keep, const char *pin_folder)
+void relay_keep_start(struct relay_keep *keep, const char *pin_folder, const char *state_folder)
 {
 	char why[256];
 
-	note(keep, relay_replace(pin_folder, why, sizeof(why)), why);
+	note(keep, relay_replace(pin_folder, state_folder, why, sizeof(why)), why);
 }
 
 void relay_keep_tick(struct relay_keep *keep, const char *pin_folder)

@@ -15,7 +15,7 @@ struct relay_keep {
 };
 
 /* At the start: put a relay of this version in place. */
-void relay_keep_start(struct relay_keep *keep, const char *pin_folder);
+void relay_keep_start(struct relay_keep *keep, const char *pin_folder, const char *state_folder);
 
 /* Each second: see to it that there is one. */
 void relay_keep_tick(struct relay_keep *keep, const char *pin_folder);

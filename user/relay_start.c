@@ -50,11 +50,8 @@ static int remove_folder(const char *pin_folder, const char *name)
 /* Ask the relay to end no longer. */
 static int withdraw(const char *pin_folder)
 {
-	char path[PATH_MAX];
-	int r = path_of(pin_folder, RELAY_HEIR, path, sizeof(path));
+	int r = relay_hand_withdraw(pin_folder);
 
-	if (!r && unlink(path) && errno != ENOENT)
-		r = -errno;
 	return r ? r : remove_folder(pin_folder, LOCK_QUIT);
 }
 
@@ -208,7 +205,7 @@ bool relay_should_quit(const char *pin_folder)
  *
  * ret_former	the connection that it handed over on; -1: it did not
  */
-static int end_running(const char *pin_folder, int *ret_former)
+static int end_running(const char *pin_folder, const char *state_folder, int *ret_former)
 {
 	_cleanup_close_ int lock = open_lock(pin_folder), listener = -1;
 	char path[PATH_MAX];
@@ -218,7 +215,7 @@ static int end_running(const char *pin_folder, int *ret_former)
 	if (lock < 0)
 		return lock == -ENOENT ? 0 : lock;
 	if (!r)
-		listener = relay_hand_listen(pin_folder);
+		listener = relay_hand_listen(pin_folder, state_folder);
 	if (!r && mkdir(path, 0700) && errno != EEXIST)
 		r = -errno;
 	if (!r)
@@ -229,10 +226,10 @@ static int end_running(const char *pin_folder, int *ret_former)
 	return r;
 }
 
-int relay_replace(const char *pin_folder, char *why, size_t why_size)
+int relay_replace(const char *pin_folder, const char *state_folder, char *why, size_t why_size)
 {
 	_cleanup_close_ int former = -1;
-	int r = end_running(pin_folder, &former);
+	int r = end_running(pin_folder, state_folder, &former);
 
 	if (!r)
 		return start(pin_folder, former, why, why_size);

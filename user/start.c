@@ -203,7 +203,7 @@ static int open_control(struct daemon *daemon)
 
 static int start_relay(struct daemon *daemon)
 {
-	relay_keep_start(&daemon->relay, daemon->config.pin);
+	relay_keep_start(&daemon->relay, daemon->config.pin, daemon->config.state);
 	return 0;
 }
 

@@ -4,8 +4,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "harness.h"
 #include "http_client.h"
@@ -15,6 +19,12 @@
 #define CONNECTIONS 50
 #define PIPELINE    3
 #define FILLER_MAX  8000 /* bytes of a head that goes on, of 16 KiB */
+
+#define NOBODY	 65534
+#define FLOODERS 2
+#define FLOOD	 128 /* connections that each has at a time: more than any backlog here */
+#define RESTARTS 4
+#define START_MS 3000 /* longer than without them, on a processor that they share */
 
 static const char *const half_heads[] = { "GET /half HTTP/1.1\r\nHost: a\r\nAuthor",
 					  "ization: Bearer %s\r\n\r\n" };
@@ -216,6 +226,107 @@ static void pipelines_over_restarts(void **state)
 	expect_seen(application, "/turn", 2 * PIPELINE * CONNECTIONS);
 }
 
+/* --- strangers ---------------------------------------------------------------------------------- */
+
+/* Connect to a name as often as it is taken, without waiting, and let go of all of it. */
+static void flood(int type, const struct sockaddr_un *address, socklen_t length)
+{
+	int connections[FLOOD], count = 0;
+
+	for (; count < FLOOD; count++) {
+		connections[count] = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		if (connect(connections[count], (const struct sockaddr *)address, length)) {
+			close(connections[count]);
+			break;
+		}
+	}
+	while (count)
+		close(connections[--count]);
+}
+
+/* A line of /proc/net/unix: flood what has a name there. Abstract ones begin with a NUL, shown as '@'. */
+static void flood_line(const char *line)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char name[sizeof(address.sun_path)];
+	size_t length;
+	int type;
+
+	if (sscanf(line, "%*x: %*x %*x %*x %x %*x %*u %107s", (unsigned int *)&type, name) != 2)
+		return;
+	length = strlen(name);
+	memcpy(address.sun_path, name, length);
+	if (name[0] == '@')
+		address.sun_path[0] = '\0';
+	else
+		length++; /* with the NUL that ends it */
+	flood(type, &address, offsetof(struct sockaddr_un, sun_path) + length);
+}
+
+/* In a process of another user's: connect to whatever there is, until killed. */
+static pid_t start_flooder(void)
+{
+	pid_t pid = fork();
+	char line[512];
+
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	/* It is to take names, not the processor. */
+	if (nice(19) < 0 || setresuid(NOBODY, NOBODY, NOBODY) || prctl(PR_SET_PDEATHSIG, SIGKILL))
+		_exit(EXIT_FAILURE);
+	for (;;) {
+		FILE *sockets = fopen("/proc/net/unix", "re");
+
+		while (sockets && fgets(line, sizeof(line), sockets))
+			flood_line(line);
+		if (sockets)
+			fclose(sockets);
+	}
+}
+
+/* How long a restart takes, in milliseconds. */
+static uint64_t restart(void)
+{
+	daemon_kill();
+	return daemon_start();
+}
+
+/* Each restart hands over, and waits for nobody; it takes longer than alone for want of a processor. */
+static void strangers(void **state)
+{
+	struct client *clients[CONNECTIONS];
+	struct key key = key_limited(10000, 100000);
+	pid_t flooders[FLOODERS];
+	uint64_t alone_ms, longest_ms = 0;
+
+	(void)state;
+	if (applications[NGINX].missing)
+		skip();
+	open_many(clients, &applications[NGINX], &key);
+	alone_ms = restart();
+	for (int i = 0; i < FLOODERS; i++)
+		flooders[i] = start_flooder();
+	for (int i = 0; i < RESTARTS; i++) {
+		uint64_t ms;
+
+		for (int j = 0; j < CONNECTIONS; j++)
+			send_half(clients[j], 0, &key);
+		breathe();
+		ms = restart();
+		longest_ms = ms > longest_ms ? ms : longest_ms;
+		for (int j = 0; j < CONNECTIONS; j++)
+			send_half(clients[j], 1, &key);
+		expect_answers(clients, 1);
+	}
+	for (int i = 0; i < FLOODERS; i++)
+		process_stop(flooders[i], SIGKILL);
+	printf("# figure: %d restarts among strangers: %llu ms at most, %llu ms without them\n",
+	       RESTARTS, (unsigned long long)longest_ms, (unsigned long long)alone_ms);
+	expect_day(&key, (1 + RESTARTS) * CONNECTIONS);
+	assert_true(longest_ms <= alone_ms + START_MS * (emulated() ? 10 : 1));
+}
+
 /* A relay that does not end when it is asked does not keep the daemon, and goes on later. */
 static void relay_stopped(void **state)
 {
@@ -244,6 +355,8 @@ static const struct promise promises[] = {
 	  EACH_APPLICATION },
 	{ "requests that wait for their turn wait on with the next relay", pipelines_over_restarts,
 	  EACH_APPLICATION },
+	{ "another user who connects to whatever there is delays no start, and loses no half head",
+	  strangers, ONCE },
 	{ "a relay that does not answer keeps no daemon from starting", relay_stopped, ONCE },
 };
 

@@ -19,8 +19,9 @@ int relay_ensure(const char *pin_folder, char *why, size_t why_size)
 	return result;
 }
 
-int relay_replace(const char *pin_folder, char *why, size_t why_size)
+int relay_replace(const char *pin_folder, const char *state_folder, char *why, size_t why_size)
 {
+	assert_string_equal(state_folder, "/fake/state");
 	replacements++;
 	return relay_ensure(pin_folder, why, why_size);
 }
@@ -33,7 +34,7 @@ static int start(void **state)
 	memset(&keep, 0, sizeof(keep));
 	result = 1;
 	attempts = replacements = 0;
-	relay_keep_start(&keep, "/fake/pin");
+	relay_keep_start(&keep, "/fake/pin", "/fake/state");
 	attempts = 0;
 	return 0;
 }
