@@ -261,12 +261,22 @@ static void add_end(struct stream *stream, const struct handoff *record, uint64_
 	stream->eaten = record->eaten;
 }
 
+/* There is no memory to keep anything of a connection: nobody will judge its bytes. */
+static void end_unkept(struct streams *streams, uint64_t cookie)
+{
+	const struct stream nothing = { .cookie = cookie };
+
+	ask(streams, &nothing, (struct injection){ .kind = INJECT_END, .force = true }, 0);
+}
+
 void streams_take(struct streams *streams, const struct handoff *record, uint64_t now_us)
 {
 	struct stream *stream = stream_find(streams, record->cookie);
 
 	if (!stream && record->kind != HANDOFF_TURN)
 		stream = stream_make(streams, record->cookie);
+	if (!stream && record->kind == HANDOFF_BYTES)
+		end_unkept(streams, record->cookie);
 	if (!stream)
 		return;
 	if (record->kind == HANDOFF_BYTES)

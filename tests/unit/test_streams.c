@@ -35,6 +35,16 @@ static struct kernel {
 
 static struct streams streams;
 
+/* --- memory that is short ------------------------------------------------------------------------ */
+
+static bool no_memory;
+
+/* In the place of the C library's: what the store calls before it knows of one connection more. */
+void *reallocarray(void *old, size_t count, size_t size)
+{
+	return no_memory || (size && count > SIZE_MAX / size) ? NULL : realloc(old, count * size);
+}
+
 static void write_log(const char *format, ...)
 {
 	size_t room = sizeof(kernel.log) - kernel.used;
@@ -572,6 +582,24 @@ static void test_end_unknown(void **state)
 	assert_int_equal(streams.count, 1);
 }
 
+/* What could not be kept is not forgotten: the connection ends, with what comes of it at the latest. */
+static void test_no_memory(void **state)
+{
+	(void)state;
+	kernel.says[0] = (struct answer){ WAIT };
+	no_memory = true;
+	hand(COOKIE, 0, "one", 3, 0);
+	hand_turn(COOKIE, 0);
+	no_memory = false;
+	assert_int_equal(streams.count, 0);
+	assert_string_equal(kernel.log, "end 0 eaten 0 forced");
+	assert_int_equal(kernel.cookies[0], COOKIE);
+	hand(COOKIE, 3, "two", 3, 1);
+	assert_int_equal(streams_run(&streams, 1), NEVER);
+	assert_string_equal(kernel.log, "end 0 eaten 0 forced; end 0 eaten 0 forced");
+	assert_int_equal(streams.count, 0);
+}
+
 /* It is known after all where its first bytes were on their way; those behind them are not enough. */
 static void test_unknown_comes(void **state)
 {
@@ -706,6 +734,7 @@ int main(void)
 		ROW("a connection of a former relay is ended, one that is known is not",
 		    test_end_unknown),
 		ROW("but for one whose first bytes were on their way", test_unknown_comes),
+		ROW("bytes of one that there is no memory for end it", test_no_memory),
 		ROW("what is due comes in its order", test_order),
 		ROW("whatever comes, no time that has passed is due", test_anything),
 	};
