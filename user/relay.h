@@ -33,6 +33,8 @@ int relay_ensure(const char *pin_folder, char *why, size_t why_size);
  * it does not end when asked; where it does and the new one does not start, what it kept is lost.
  *
  * state_folder	closed to other users: where the two meet
+ *
+ * -EBUSY: the old one goes on.
  */
 int relay_replace(const char *pin_folder, const char *state_folder, char *why, size_t why_size);
 

@@ -8,10 +8,16 @@
 /* Seconds between attempts at most: each may hold the daemon up for as long as a relay starts. */
 #define PAUSE_MAX 60
 
+/* What became of an attempt. A lasting failure is told once. */
 static void note(struct relay_keep *keep, int result, const char *why)
 {
 	if (result < 0 && result != keep->result)
-		log_warning("%s The application is woken for refused requests.", why);
+		log_warning("%s", why);
+	if (result > 0 && keep->result < 0)
+		log_notice("The relay has started.");
+	else if (result > 0 && !keep->replaces)
+		log_notice("The relay was gone; there is a new one.");
+	keep->replaces = result == -EBUSY;
 	if (result >= 0)
 		keep->pause = 0;
 	else if (keep->pause)
@@ -22,24 +28,29 @@ static void note(struct relay_keep *keep, int result, const char *why)
 	keep->result = result;
 }
 
-void relay_keep_start(struct relay_keep *keep, const char *pin_folder, const char *state_folder)
+static void attempt(struct relay_keep *keep)
 {
 	char why[256];
+	int r = keep->replaces
+			? relay_replace(keep->pin_folder, keep->state_folder, why, sizeof(why))
+			: relay_ensure(keep->pin_folder, why, sizeof(why));
 
-	note(keep, relay_replace(pin_folder, state_folder, why, sizeof(why)), why);
+	note(keep, r, why);
 }
 
-void relay_keep_tick(struct relay_keep *keep, const char *pin_folder)
+void relay_keep_start(struct relay_keep *keep, const char *pin_folder, const char *state_folder)
 {
-	char why[256];
-	int r;
+	*keep = (struct relay_keep){
+		.pin_folder = pin_folder,
+		.state_folder = state_folder,
+		.replaces = true,
+	};
+	attempt(keep);
+}
 
+void relay_keep_tick(struct relay_keep *keep)
+{
 	if (keep->wait && --keep->wait)
 		return;
-	r = relay_ensure(pin_folder, why, sizeof(why));
-	if (r > 0 && keep->result < 0)
-		log_notice("The relay has started.");
-	else if (r > 0)
-		log_notice("The relay was gone; there is a new one.");
-	note(keep, r, why);
+	attempt(keep);
 }

@@ -6,18 +6,22 @@
 #ifndef SLUICE_RELAY_KEEP_H
 #define SLUICE_RELAY_KEEP_H
 
-/* All zeros at first. */
+#include <stdbool.h>
+
 struct relay_keep {
-	int result; /* of the last attempt */
-	unsigned
-		pause; /* seconds between the last attempt and the next; doubled with each failure */
-	unsigned wait; /* of these, left */
+	const char *pin_folder;
+	const char *state_folder;
+	bool replaces; /* a relay that a former daemon started goes on, in the place of ours */
+	int result;    /* of the last attempt */
+	/* Seconds between the last attempt and the next, doubled with each failure; and what is left. */
+	unsigned pause;
+	unsigned wait;
 };
 
-/* At the start: put a relay of this version in place. */
+/* At the start: put a relay of this version in place. The folders' names are to outlive keep. */
 void relay_keep_start(struct relay_keep *keep, const char *pin_folder, const char *state_folder);
 
-/* Each second: see to it that there is one. */
-void relay_keep_tick(struct relay_keep *keep, const char *pin_folder);
+/* Each second: see to it that there is one, and of this version. */
+void relay_keep_tick(struct relay_keep *keep);
 
 #endif

@@ -24,6 +24,9 @@
 #include "relay_hand.h"
 #include "util.h"
 
+/* What it is to have none. */
+#define WITHOUT "The application is woken for refused requests."
+
 /* Milliseconds that the relay may take to serve, and to end. */
 #define START_TIMEOUT_MS 5000
 #define END_TIMEOUT_MS	 5000
@@ -133,7 +136,8 @@ static int await(int answer, char *why, size_t why_size)
 		length = read(answer, text, sizeof(text) - 1);
 	if (length > 0 && !strcmp(text, "ready"))
 		return 1;
-	snprintf(why, why_size, "The relay that answers refused requests does not start%s%s.",
+	snprintf(why, why_size,
+		 "The relay that answers refused requests does not start%s%s. " WITHOUT,
 		 *text ? ": " : "", text);
 	return -ECHILD;
 }
@@ -153,7 +157,7 @@ static int start(const char *pin_folder, int former, char *why, size_t why_size)
 		return 0;
 	if (lock < 0 || pipe2(answer, O_CLOEXEC)) {
 		r = lock < 0 ? lock : -errno;
-		snprintf(why, why_size, "The relay cannot be started: %s.", strerror(-r));
+		snprintf(why, why_size, "The relay cannot be started: %s. " WITHOUT, strerror(-r));
 		if (lock >= 0)
 			close(lock);
 		return r;
@@ -233,9 +237,11 @@ int relay_replace(const char *pin_folder, const char *state_folder, char *why, s
 
 	if (!r)
 		return start(pin_folder, former, why, why_size);
-	snprintf(why, why_size, "The relay that a former daemon started does not end: %s.",
+	snprintf(why, why_size,
+		 "The relay that a former daemon started does not end: %s. It goes on until it "
+		 "does.",
 		 strerror(-r));
-	return r;
+	return -EBUSY;
 }
 
 int relay_remove(const char *pin_folder)

@@ -44,7 +44,7 @@ static void on_tick(void *data)
 	int r = saved ? saved : swept;
 
 	follow_clock(daemon);
-	relay_keep_tick(&daemon->relay, daemon->config.pin);
+	relay_keep_tick(&daemon->relay);
 	ungated_tick(&daemon->ungated, daemon->kernel, &daemon->config);
 	if (r && r != daemon->upkeep_result)
 		log_error("The store cannot be kept up to date: %s. Keys stay in force as they "

@@ -31,7 +31,6 @@ static struct relay_keep keep;
 static int start(void **state)
 {
 	(void)state;
-	memset(&keep, 0, sizeof(keep));
 	result = 1;
 	attempts = replacements = 0;
 	relay_keep_start(&keep, "/fake/pin", "/fake/state");
@@ -45,7 +44,7 @@ static int tick(int seconds)
 	int before = attempts;
 
 	for (int i = 0; i < seconds; i++)
-		relay_keep_tick(&keep, "/fake/pin");
+		relay_keep_tick(&keep);
 	return attempts - before;
 }
 
@@ -56,6 +55,23 @@ static void test_replaced(void **state)
 	result = 0;
 	tick(100);
 	assert_int_equal(replacements, 1);
+}
+
+/* The one that goes on in its place is of another version. */
+static void test_replaced_later(void **state)
+{
+	(void)state;
+	result = -EBUSY;
+	relay_keep_start(&keep, "/fake/pin", "/fake/state");
+	assert_int_equal(tick(3), 2);
+	assert_int_equal(replacements, 4);
+	result = -ECHILD; /* it has ended, and ours does not start */
+	assert_int_equal(tick(4), 1);
+	assert_int_equal(replacements, 5);
+	result = 1;
+	assert_int_equal(tick(8), 1);
+	tick(100);
+	assert_int_equal(replacements, 5);
 }
 
 static void test_each_second(void **state)
@@ -94,6 +110,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STARTED("a daemon's start replaces the relay, its ticks do not", test_replaced),
+		STARTED("one that did not end is replaced as soon as it does", test_replaced_later),
 		STARTED("a relay that is gone is missed within the second", test_each_second),
 		STARTED("a relay that cannot start is tried less and less, each minute at last",
 			test_pauses),
