@@ -21,11 +21,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "../bpf/conn.bpf.h"
 #include "log.h"
 #include "loop.h"
 #include "packets.h"
 #include "privileges.h"
+#include "relay_change.h"
 #include "relay_hand.h"
 #include "relay_sink.h"
 #include "streams.h"
@@ -50,6 +50,7 @@ struct relay {
 	struct loop_source folder;
 	struct loop_source timer;
 	const char *pin_folder;
+	char absolute[PATH_MAX]; /* it, from the root */
 	struct ring_buffer *handoff;
 	struct injecting *injecting; /* the map's element */
 	int injector[2];	     /* 0 is written to; 1 is in the map */
@@ -198,69 +199,14 @@ static void on_records(void *data)
 	} while (r == -EINTR);
 }
 
-/*
- * A connection that may be from the time of another relay, that is gone and did not hand it over. What
- * became of bytes that it had is not known. Where it was to end the connection, it may have taken that
- * along.
- */
-static void adopt(struct relay *relay, __u64 cookie, const struct conn *conn)
+static void adopt_orphans(struct relay *relay)
 {
-	const struct handoff end = {
-		.cookie = cookie,
-		.kind = HANDOFF_END,
-		.number = conn->turns,
-		.quiet_ms = conn->closing ? LINGER_MS : DISCARD_QUIET_MS,
-		.eaten = conn->eaten,
-	};
+	int conns = open_pin(relay, "conns");
 
-	if (streams_know(&relay->streams, cookie))
+	if (conns < 0)
 		return;
-	if (conn->handed & HANDED_UP)
-		streams_end_unknown(&relay->streams, cookie, monotonic_us());
-	else if (conn->closing == CLOSING_SENT ||
-		 (conn->ingress == INGRESS_BODY && conn->body.refused))
-		streams_take(&relay->streams, &end, monotonic_us());
-}
-
-static int adopt_orphans(struct relay *relay)
-{
-	int fd = open_pin(relay, "conns");
-	__u64 cookie, *last = NULL;
-	struct conn conn;
-
-	if (fd < 0)
-		return fd;
-	while (!bpf_map_get_next_key(fd, last, &cookie)) {
-		last = &cookie;
-		if (!bpf_map_lookup_elem(fd, &cookie, &conn))
-			adopt(relay, cookie, &conn);
-	}
-	close(fd);
-	return 0;
-}
-
-/* Take over what the relay before this one kept. What cannot be read is lost. */
-static void take_over(struct relay *relay)
-{
-	if (relay->former.state >= 0)
-		streams_take_over(&relay->streams, relay->former.state, monotonic_us());
-	relay_hand_close(&relay->former);
-}
-
-/*
- * Hand over to the relay that is to take over. What comes from now on is left to it, in the ring
- * buffer. The sink goes on while its descriptors are on their way.
- */
-static void hand_over(struct relay *relay)
-{
-	struct relay_hand hand = { relay_hand_memory(), { relay->sink[0], relay->sink[1] } };
-
-	if (hand.state < 0)
-		return;
-	/* One that could not be written is not sound, and the sink still goes. */
-	streams_hand_over(&relay->streams, hand.state);
-	relay_hand_send(relay->pin_folder, &hand);
-	close(hand.state);
+	relay_adopt(&relay->streams, conns);
+	close(conns);
 }
 
 /* Something was unpinned, and without its maps the gate is down; or another relay is to take over. */
@@ -278,7 +224,7 @@ static void on_folder(void *data)
 	else
 		close(fd);
 	if (!relay->loop.stopped && relay_should_quit(relay->pin_folder)) {
-		hand_over(relay);
+		relay_hand_over(&relay->streams, relay->sink, relay->pin_folder);
 		loop_stop(&relay->loop);
 	}
 }
@@ -381,12 +327,13 @@ static int watch_folder(struct relay *relay)
  * Let go of what the daemon was started with. A session of its own keeps a Ctrl-C for the daemon
  * from the relay; the signals that end the relay were blocked in the daemon.
  */
-static int settle(const char *pin_folder, char ret_pin_folder[PATH_MAX])
+static int settle(struct relay *relay)
 {
 	sigset_t none;
 
-	if (!realpath(pin_folder, ret_pin_folder) || chdir("/"))
+	if (!realpath(relay->pin_folder, relay->absolute) || chdir("/"))
 		return -errno;
+	relay->pin_folder = relay->absolute;
 	setsid();
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
@@ -406,11 +353,22 @@ static int receive(struct relay *relay)
 	return freopen("/dev/null", "w", stderr) ? 0 : -errno;
 }
 
+static int begin_loop(struct relay *relay)
+{
+	return loop_open(&relay->loop);
+}
+
+static int open_packets(struct relay *relay)
+{
+	return packets_open(&relay->packets);
+}
+
 /* All that takes a capability is open by now. */
-static int drop_privileges(void)
+static int drop_privileges(struct relay *relay)
 {
 	char why[256];
 
+	(void)relay;
 	return privileges_limit(0, 0, why, sizeof(why));
 }
 
@@ -425,12 +383,48 @@ static int tell(int r)
 	return freopen("/dev/null", "w", stdout) || r ? r : -errno;
 }
 
+static int (*const start_steps[])(struct relay *relay) = {
+	settle,	      receive,	    begin_loop,	  watch_folder,	   map_injecting,
+	open_packets, open_sockets, open_records, drop_privileges,
+};
+
+static int start(struct relay *relay)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(start_steps); i++)
+		r = start_steps[i](relay);
+	return tell(r);
+}
+
+static int serve(struct relay *relay)
+{
+	relay_take_over(&relay->streams, &relay->former);
+	/* What came before there was a relay, and before it watched. */
+	on_records(relay);
+	adopt_orphans(relay);
+	run_streams(relay);
+	on_folder(relay);
+	return loop_run(&relay->loop);
+}
+
 /* The sockets stay open until the process ends: the kernel's tables let go of them then. */
+static void close_all(struct relay *relay)
+{
+	loop_remove(&relay->loop, &relay->records);
+	loop_remove(&relay->loop, &relay->folder);
+	loop_remove(&relay->loop, &relay->timer);
+	streams_clear(&relay->streams);
+	packets_close(&relay->packets);
+	relay_hand_close(&relay->former);
+	loop_close(&relay->loop);
+	ring_buffer__free(relay->handoff);
+}
+
 int relay_run(const char *pin_folder)
 {
-	char path[PATH_MAX];
 	struct relay relay = { .loop.epoll_fd = -1,
-			       .pin_folder = path,
+			       .pin_folder = pin_folder,
 			       .records = LOOP_SOURCE_NONE,
 			       .folder = LOOP_SOURCE_NONE,
 			       .timer = LOOP_SOURCE_NONE,
@@ -442,41 +436,10 @@ int relay_run(const char *pin_folder)
 		log_error("The relay is started by the daemon, not by hand.");
 		return -EPERM;
 	}
-	r = settle(pin_folder, path);
-	if (!r)
-		r = receive(&relay);
-	if (!r)
-		r = loop_open(&relay.loop);
-	if (!r)
-		r = watch_folder(&relay);
 	streams_init(&relay.streams, inject, &relay);
+	r = start(&relay);
 	if (!r)
-		r = map_injecting(&relay);
-	if (!r)
-		r = packets_open(&relay.packets);
-	if (!r)
-		r = open_sockets(&relay);
-	if (!r)
-		r = open_records(&relay);
-	if (!r)
-		r = drop_privileges();
-	r = tell(r);
-	if (!r) {
-		take_over(&relay);
-		/* What came before there was a relay, and before it watched. */
-		on_records(&relay);
-		adopt_orphans(&relay);
-		run_streams(&relay);
-		on_folder(&relay);
-		r = loop_run(&relay.loop);
-	}
-	loop_remove(&relay.loop, &relay.records);
-	loop_remove(&relay.loop, &relay.folder);
-	loop_remove(&relay.loop, &relay.timer);
-	streams_clear(&relay.streams);
-	packets_close(&relay.packets);
-	relay_hand_close(&relay.former);
-	loop_close(&relay.loop);
-	ring_buffer__free(relay.handoff);
+		r = serve(&relay);
+	close_all(&relay);
 	return r;
 }
