@@ -114,11 +114,16 @@ static void expect_available(void)
 /* Run sluiced with the stage's folders and two more arguments; returns its exit status. */
 static int run(const char *log, const char *option, const char *value)
 {
+	bool ports_in_file = daemon_ports_in_file;
 	char *arguments[ARGUMENTS_MAX];
-	char *const *command = daemon_command(0);
+	char *const *command;
 	size_t n = 0;
 	int status;
 
+	/* What copies the store takes no --port. */
+	daemon_ports_in_file |= option != NULL;
+	command = daemon_command(0);
+	daemon_ports_in_file = ports_in_file;
 	while (command[n]) {
 		arguments[n] = command[n];
 		n++;
