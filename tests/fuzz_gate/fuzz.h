@@ -88,8 +88,10 @@ struct verdict {
 };
 
 /*
- * True where the server may never say that the connection ended: Node does not know whose it was
- * where a reset came before it looked.
+ * True where the server may never say that the connection ended: behind a reset. Where bytes before it were
+ * kept back it is out of turn, and TCP asks the client about it twice a second at most (RFC 5961 3.2 and 7):
+ * a connection is left as if the client were gone, with a gate or without. And Node does not know then whose
+ * connection it was.
  */
 bool may_end_unseen(const struct stream *stream);
 

@@ -61,8 +61,7 @@ static void judge_order(const struct stream *stream, struct verdict *verdict)
 
 bool may_end_unseen(const struct stream *stream)
 {
-	return stream->server == NODE_SERVER && stream->step_count &&
-	       stream->steps[stream->step_count - 1].kind == RST;
+	return stream->step_count && stream->steps[stream->step_count - 1].kind == RST;
 }
 
 void judge(const struct stream *stream, struct verdict *verdict)

@@ -106,6 +106,7 @@ static void try_stream(struct worker *worker, struct verdict *ret_verdict)
 	uint64_t own = usage_admitted(pair->own_slot), other = usage_admitted(pair->other_slot);
 	uint64_t begun_ms = monotonic_ms();
 	uint16_t port;
+	bool unseen; /* as a rule */
 	int fd;
 
 	*ret_verdict = (struct verdict){ 0 };
@@ -118,8 +119,9 @@ static void try_stream(struct worker *worker, struct verdict *ret_verdict)
 	deliver(fd, stream, &texts, &ret_verdict->answers, ret_verdict->why);
 	ret_verdict->took_ms = monotonic_ms() - begun_ms;
 	/* First what was executed, then what was counted: counting comes before executing. */
-	ret_verdict->executed = ledger_close(stream->server, port,
-					     may_end_unseen(stream) ? SETTLE_MS : PATIENCE_MS);
+	unseen = stream->server == NODE_SERVER && may_end_unseen(stream);
+	ret_verdict->executed =
+		ledger_close(stream->server, port, unseen ? SETTLE_MS : PATIENCE_MS);
 	ret_verdict->own_counted = usage_admitted(pair->own_slot) - own;
 	ret_verdict->other_counted = usage_admitted(pair->other_slot) - other;
 	ret_verdict->spent_counted = usage_admitted(spent_slot) - spent_before;
