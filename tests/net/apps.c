@@ -147,6 +147,14 @@ size_t requests_seen(const struct application *application, const char *text)
 	return count_lines(path, text);
 }
 
+size_t eagain_seen(const struct application *application)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/error.log", application->folder);
+	return count_lines(path, "recv: Resource temporarily unavailable");
+}
+
 void expect_seen(const struct application *application, const char *text, size_t count)
 {
 	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;

@@ -146,6 +146,12 @@ void stop_applications(void);
 /* Lines of the application's access log that hold text: requests it was given. */
 size_t requests_seen(const struct application *application, const char *text);
 
+/*
+ * Times that the threaded application's blocking recv() was told EAGAIN so far, for which it ends the
+ * connection: a limit of the kernel's (README, Limits) that large answers come upon once in some thousand.
+ */
+size_t eagain_seen(const struct application *application);
+
 /* Wait until it has seen that many, and check that there are no more. */
 void expect_seen(const struct application *application, const char *text, size_t count);
 
