@@ -133,8 +133,8 @@ static __always_inline int release(struct judgement *judged, __u32 handed, struc
  * an error. Not while the kernel has not taken all of an answer; nor for a body that goes on, nor
  * where a client still sends and may not have read its answer.
  */
-static __always_inline int end_quiet(struct judgement *judged, const struct injection *injection,
-				     struct injecting *to)
+static __noinline int end_quiet(struct judgement *judged, const struct injection *injection,
+				struct injecting *to)
 {
 	struct conn *conn = judged->conn;
 	bool unread = conn->ingress == INGRESS_CLOSED ||
