@@ -232,7 +232,7 @@ VM_TESTS ?= net/ parity
 vm-programs: all build/test/sluiced build/test/sluice build/test/tests/parity/parity $(NET_TESTS) $(NET_TOOLS)
 
 test-vm: ## boot Debian's 6.1 and 6.12 under qemu and pass the gate's tests in them (as root); KERNELS, VM_TESTS choose
-	$(Q)scripts/setup --vm
+	$(Q)scripts/setup --test
 	$(Q)for kernel in $(KERNELS); do tests/vm/run $$kernel $(VM_TESTS) || exit 1; done
 
 SOURCES := $(foreach folder,bpf user scripts tests/*,$(wildcard $(folder)/*.c $(folder)/*.h))

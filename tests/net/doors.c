@@ -114,23 +114,34 @@ int door_listen(const struct door *door)
 	return listeners[0];
 }
 
+static int client_family(const struct door *door)
+{
+	return door->client_family ? door->client_family : door->family;
+}
+
 struct client *door_client(const struct door *door)
 {
-	int family = door->client_family ? door->client_family : door->family;
-	struct client *client =
-		client_adopt(socket(family, SOCK_STREAM | SOCK_CLOEXEC, door->client_protocol));
+	struct client *client = client_adopt(
+		socket(client_family(door), SOCK_STREAM | SOCK_CLOEXEC, door->client_protocol));
 
 	if (door->with_handshake)
 		set(client->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
 	return client;
 }
 
+bool door_reach(const struct door *door, const struct client *client)
+{
+	struct sockaddr_storage address;
+	socklen_t length = address_of(client_family(door), false, &address);
+
+	return !connect(client->fd, (struct sockaddr *)&address, length);
+}
+
 struct client *door_connect(const struct door *door, const char *bytes)
 {
 	struct client *client = door_client(door);
-	int family = door->client_family ? door->client_family : door->family;
 	struct sockaddr_storage address;
-	socklen_t length = address_of(family, false, &address);
+	socklen_t length = address_of(client_family(door), false, &address);
 	ssize_t size = bytes ? strlen(bytes) : 0;
 
 	if (door->fast_open && size) {
@@ -139,7 +150,7 @@ struct client *door_connect(const struct door *door, const char *bytes)
 				 size);
 		return client;
 	}
-	if (connect(client->fd, (struct sockaddr *)&address, length))
+	if (!door_reach(door, client))
 		fail_msg("%s: connecting: %s", door->name, strerror(errno));
 	if (size)
 		assert_int_equal(send(client->fd, bytes, size, MSG_NOSIGNAL), size);

@@ -36,8 +36,12 @@ struct door {
 /* Stop what is at the port, and listen there. Returns one of the listeners. */
 int door_listen(const struct door *door);
 
-/* A socket of the client's side; door_connect() connects one, and sends bytes (NULL: none) with that. */
+/* A socket of the client's side. */
 struct client *door_client(const struct door *door);
+
+/* Connect a socket of the client's side. Returns false, with errno set, where that cannot be. */
+bool door_reach(const struct door *door, const struct client *client);
+/* Connect one, and send bytes (NULL: none) with that. */
 struct client *door_connect(const struct door *door, const char *bytes);
 
 /* Wait until a client's bytes were acknowledged, or ms have passed. Returns whether they were. */

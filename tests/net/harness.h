@@ -113,6 +113,9 @@ bool full_run(void);
 /* True in a virtual machine of the tests' own (tests/vm). Its processors are emulated, and slow. */
 bool emulated(void);
 
+/* Whether the running kernel is of that version or newer. */
+bool kernel_is(unsigned int major, unsigned int minor);
+
 /* Sleep a moment between two looks at a condition. */
 void breathe(void);
 

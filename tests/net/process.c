@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,6 +41,16 @@ bool full_run(void)
 bool emulated(void)
 {
 	return getenv("TESTS_EMULATED") != NULL;
+}
+
+bool kernel_is(unsigned int major, unsigned int minor)
+{
+	unsigned int running_major, running_minor;
+	struct utsname kernel;
+
+	assert_int_equal(uname(&kernel), 0);
+	assert_int_equal(sscanf(kernel.release, "%u.%u", &running_major, &running_minor), 2);
+	return running_major != major ? running_major > major : running_minor >= minor;
 }
 
 void breathe(void)

@@ -11,7 +11,6 @@
 #include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include <bpf/bpf.h>
@@ -262,12 +261,7 @@ static const struct kernel_probe *find_probe(const char *name)
  */
 static bool kernel_splices(void)
 {
-	unsigned int major = 0, minor = 0;
-	struct utsname kernel;
-
-	assert_int_equal(uname(&kernel), 0);
-	assert_int_equal(sscanf(kernel.release, "%u.%u", &major, &minor), 2);
-	return major > 6 || (major == 6 && minor >= 5);
+	return kernel_is(6, 5);
 }
 
 /* What a probe says of a fault. */
