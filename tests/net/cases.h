@@ -51,7 +51,10 @@ enum after {
 	 * comes when the application has closed is answered with a reset, behind the whole answer.
 	 */
 	CLOSES,
-	/* Likewise, as the application does by itself: a request may be counted that it never reads. */
+	/*
+	 * Likewise, as the application does by itself, whatever the client sends on. A request may be
+	 * counted that it never reads.
+	 */
 	LEAVES,
 	HALF, /* the client half-closes it behind the bytes, and it ends with a clean end-of-file */
 	/*

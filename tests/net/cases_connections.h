@@ -135,7 +135,7 @@ static const struct row cases_connections[] = {
 	FORM("a 1xx and the answer in single bytes", "103 200", "/interim-bytes"),
 	FORM("a body that begins like an answer, in a write of its own", "200", "/lookalike"),
 	FORM("a body that begins like an answer, in slow pieces", "200", "/slow"),
-	ROW("until the end of the connection", "200", "GET /until-close", ENDS,
+	ROW("until the end of the connection", "200", "GET /until-close", LEAVES,
 	    GET("/until-close") GET("/b")),
 	ROW("HEAD, chunked", "200- 200", "HEAD /chunked" THEN "GET /b", STAYS,
 	    HEAD("HEAD /chunked", GOOD) GET("/b")),

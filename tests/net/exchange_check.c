@@ -277,13 +277,16 @@ static bool may_end_now(const struct exchange *exchange)
 	       (exchange->may_end || (expected && expected->status && expected->status < 400));
 }
 
-/* The client has sent on although the connection was to end, and has its answers. */
+/*
+ * The client has sent on although the connection was to end, and has its answers. Where one of them goes
+ * on until the end, that is looked at next: take_end().
+ */
 static bool may_be_reset(const struct exchange *exchange)
 {
 	enum after after = exchange->batch->row->after;
 
-	return errno == ECONNRESET && (after == CLOSES || after == LEAVES) && !exchange->used &&
-	       exchange_is_answered(exchange);
+	return errno == ECONNRESET && (after == LEAVES || (after == CLOSES && !exchange->used &&
+							   exchange_is_answered(exchange)));
 }
 
 static void take_end(struct run *run, struct exchange *exchange)
