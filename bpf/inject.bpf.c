@@ -131,7 +131,8 @@ static __always_inline int release(struct judgement *judged, __u32 handed, struc
 /*
  * End the connection: what the message program is sent, it refuses, and the kernel hands the socket
  * an error. Not while the kernel has not taken all of an answer; nor for a body that goes on, nor
- * where a client still sends and may not have read its answer.
+ * where a client still sends and may not have read its answer. A function of its own for its frame, as
+ * there is little stack: see sluice_inject().
  */
 static __noinline int end_quiet(struct judgement *judged, const struct injection *injection,
 				struct injecting *to)

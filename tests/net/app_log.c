@@ -322,7 +322,7 @@ static const struct form forms[] = {
 	  "4\r\nHTTP\r\na;x=\"y\"\r\n/1.1 200 O\r\n0\r\n\r\n", SINGLE_BYTES },
 	{ "/chunked", "", 200, "Transfer-Encoding: chunked\r\n", "2\r\nok\r\n0\r\n\r\n",
 	  TWO_WRITES },
-	{ "/until-close", "", 200, "Connection: close\r\n", "until the end", TWO_WRITES },
+	{ "/until-close", "", 200, "Connection: close\r\n", UNTIL_CLOSE_BODY, TWO_WRITES },
 	{ "/bytes", "", 200, "Content-Length: 2\r\n", "ok", SINGLE_BYTES },
 	{ "/interim-bytes", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 200,
 	  "Content-Length: 2\r\n", "ok", SINGLE_BYTES },

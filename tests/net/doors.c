@@ -140,11 +140,12 @@ bool door_reach(const struct door *door, const struct client *client)
 struct client *door_connect(const struct door *door, const char *bytes)
 {
 	struct client *client = door_client(door);
-	struct sockaddr_storage address;
-	socklen_t length = address_of(client_family(door), false, &address);
 	ssize_t size = bytes ? strlen(bytes) : 0;
 
 	if (door->fast_open && size) {
+		struct sockaddr_storage address;
+		socklen_t length = address_of(client_family(door), false, &address);
+
 		assert_int_equal(sendto(client->fd, bytes, size, MSG_FASTOPEN | MSG_NOSIGNAL,
 					(struct sockaddr *)&address, length),
 				 size);

@@ -41,6 +41,7 @@ struct client *door_client(const struct door *door);
 
 /* Connect a socket of the client's side. Returns false, with errno set, where that cannot be. */
 bool door_reach(const struct door *door, const struct client *client);
+
 /* Connect one, and send bytes (NULL: none) with that. */
 struct client *door_connect(const struct door *door, const char *bytes);
 

@@ -278,15 +278,18 @@ static bool may_end_now(const struct exchange *exchange)
 }
 
 /*
- * The client has sent on although the connection was to end, and has its answers. Where one of them goes
- * on until the end, that is looked at next: take_end().
+ * The client has sent on although the connection was to end, and has its answers. Of one that goes on
+ * until the end, only its text tells that all of it has come.
  */
 static bool may_be_reset(const struct exchange *exchange)
 {
 	enum after after = exchange->batch->row->after;
 
-	return errno == ECONNRESET && (after == LEAVES || (after == CLOSES && !exchange->used &&
-							   exchange_is_answered(exchange)));
+	if (errno != ECONNRESET || (after != CLOSES && after != LEAVES))
+		return false;
+	return exchange->used
+		       ? holds(exchange->received, exchange->used, "\r\n\r\n" UNTIL_CLOSE_BODY)
+		       : exchange_is_answered(exchange);
 }
 
 static void take_end(struct run *run, struct exchange *exchange)

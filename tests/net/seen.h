@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The body of the answer that goes on until the end of the connection. */
+#define UNTIL_CLOSE_BODY "until the end"
+
 #define SEEN_FILE "seen"
 #define SEEN_MAX  (1 << 21) /* connections; the number is in the low bits of the address */
 
