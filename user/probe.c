@@ -235,6 +235,12 @@ static const char *accepted_late(struct bench *bench)
 	return wrong ? wrong : exchange_behind_answer(bench);
 }
 
+/* Who sleeps in recv() sleeps through a refused request, and gets the next. */
+static const char *silence(struct bench *bench)
+{
+	return make_behind_answer(bench, probe_sleeps_on);
+}
+
 /* What came before accept() is judged when the application reads, and then forgotten. */
 static const char *before_accept(struct bench *bench)
 {
@@ -296,7 +302,7 @@ const struct kernel_probe kernel_probes[] = {
 	{ "replacement", replacement },
 	{ "sink", probe_sink },
 	{ "injection", probe_injection },
-	{ "silence", probe_silence },
+	{ "silence", silence },
 	{ "before-accept", before_accept },
 	{ "closing", closing },
 	{ "records", records },

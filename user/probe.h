@@ -26,7 +26,7 @@ extern const size_t kernel_probe_count;
 const char *probe_whole_answers(struct bench *bench);
 const char *probe_sink(struct bench *bench);
 const char *probe_injection(struct bench *bench);
-const char *probe_silence(struct bench *bench);
+const char *probe_sleeps_on(struct bench *bench);
 
 /*
  * Make all probes on a bench of their own.

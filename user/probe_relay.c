@@ -138,13 +138,13 @@ static const char *refuse_asleep(struct bench *bench, const struct sleeper *slee
 		wrong = "a refused request is not eaten in silence";
 	if (!wrong)
 		wrong = talk_client_reads_refusal(bench, REPLY_IMPLICIT);
+	bench_breathe();
 	if (!wrong)
 		wrong = await_asleep(sleeper);
 	return wrong ? wrong : talk_send_admitted(bench);
 }
 
-/* Who sleeps in recv() sleeps through a refused request, and gets the next. */
-const char *probe_silence(struct bench *bench)
+const char *probe_sleeps_on(struct bench *bench)
 {
 	const struct timeval patience = { .tv_sec = BENCH_PATIENCE_MS / 1000 };
 	const char *wrong = talk_connect(bench, NULL);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "handed_next.h"
 #include "harness.h"
 #include "http_client.h"
 #include "probe.h"
@@ -298,6 +300,37 @@ static void found(void **state)
 	}
 }
 
+/* Returns NULL where there was no such connection. */
+static void *hand_up(void *data)
+{
+	struct bench *bench = data;
+	int conns = bpf_map__fd(bench->programs->maps.conns);
+
+	return hand_up_next(conns, BENCH_PATIENCE_MS) ? bench : NULL;
+}
+
+static void behind_answer(void **state)
+{
+	static const char *const names[] = { "answer", "silence", "before-accept" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct bench *bench = open_bench();
+		pthread_t thread;
+		const char *wrong;
+		void *done;
+
+		assert_null(find_probe("sink")->check(bench));
+		assert_int_equal(pthread_create(&thread, NULL, hand_up, bench), 0);
+		wrong = find_probe(names[i])->check(bench);
+		pthread_join(thread, &done);
+		bench_close(bench);
+		assert_non_null(done);
+		if (wrong)
+			fail_msg("%s: %s", names[i], wrong);
+	}
+}
+
 /* --- the daemon -------------------------------------------------------------------------------- */
 
 /* Packets longer than so many bytes are lost, which the longer of the probes' requests are. */
@@ -464,6 +497,8 @@ static void once_a_boot(void **state)
 static const struct promise promises[] = {
 	{ "this kernel passes each probe", passed, ONCE },
 	{ "each probe finds what it is for, and says so", found, ONCE },
+	{ "a probe is made again where the kernel was not done with an answer", behind_answer,
+	  ONCE },
 	{ "where a probe fails no gate goes up, and the daemon says which", refused, ONCE },
 	{ "where a probe fails a gate that stands goes on", stands_on, ONCE },
 	{ "probes touch nothing of a gate that stands", left_alone, ONCE },
