@@ -173,7 +173,7 @@ static int connect_from(uint32_t number, uint16_t port)
 	return fd;
 }
 
-static void open_case(struct run *run, struct batch *batch, size_t cut)
+static void open_case(struct run *run, struct batch *batch, size_t cut, bool again)
 {
 	struct exchange *exchange = run->exchanges;
 	struct epoll_event event = { .events = EPOLLIN };
@@ -183,6 +183,7 @@ static void open_case(struct run *run, struct batch *batch, size_t cut)
 	*exchange = (struct exchange){ .received = exchange->received, .size = exchange->size };
 	exchange->batch = batch;
 	exchange->cut = cut;
+	exchange->again = again;
 	exchange->number = next_number++;
 	exchange->digest = DIGEST_START;
 	exchange->deadline_ms = monotonic_ms() + EXCHANGE_PATIENCE_MS;
@@ -252,6 +253,28 @@ static struct batch *next_case(struct schedule *schedule, size_t *ret_cut)
 	return NULL;
 }
 
+static bool is_any_again(const struct run *run)
+{
+	return run->again.sent < run->again.count;
+}
+
+static bool open_next(struct run *run, struct schedule *schedule)
+{
+	struct batch *batch;
+	size_t cut;
+
+	if (is_any_again(run)) {
+		size_t i = run->again.sent++;
+
+		open_case(run, run->again.cases[i].batch, run->again.cases[i].cut, true);
+		return true;
+	}
+	batch = next_case(schedule, &cut);
+	if (batch)
+		open_case(run, batch, cut, false);
+	return batch;
+}
+
 /* Set free what is held back; nothing to do where nothing is. */
 static void hold(const struct run *run, uint32_t held)
 {
@@ -269,23 +292,21 @@ static bool has_room(const struct run *run)
 static void run_all(struct run *run, struct schedule *schedule)
 {
 	bool in_waves = run->mode->moment == NOT_ACCEPTED;
-	struct batch *batch;
-	size_t cut;
+	bool more;
 
 	do {
-		batch = NULL;
+		more = false;
 		hold(run, 1);
-		while (has_room(run) && (batch = next_case(schedule, &cut))) {
-			open_case(run, batch, cut);
+		while (has_room(run) && (more = open_next(run, schedule))) {
 			if (!in_waves)
 				turn(run);
 		}
 		while (in_waves && !all_are_held(run))
 			turn(run);
 		hold(run, 0);
-		while (run->count && (in_waves || !batch || !has_room(run)))
+		while (run->count && (in_waves || !more || !has_room(run)))
 			turn(run);
-	} while (batch);
+	} while (more || is_any_again(run));
 }
 
 void run_cases(const struct destination *destination, const struct row *rows, size_t count,

@@ -87,6 +87,7 @@ struct batch {
 	size_t limit;		 /* the most cuts */
 	size_t failures;	 /* cases */
 	size_t heads;		 /* request heads that the application was given */
+	size_t again;		 /* cases that were sent once more */
 	uint64_t day;		 /* of the first case, since the epoch */
 };
 
@@ -119,6 +120,7 @@ size_t batch_end(struct batch *batch);
 
 #define EXCHANGES_MAX	     512  /* cases at once */
 #define EXCHANGE_PATIENCE_MS 8000 /* without any progress of a case */
+#define AGAIN_MAX	     3	  /* cases that are sent once more */
 
 enum phase {
 	UNUSED,
@@ -137,6 +139,7 @@ struct exchange {
 	uint32_t number; /* of the connection, and of its record */
 	struct batch *batch;
 	size_t cut;
+	bool again;  /* it is sent for the second time */
 	size_t sent; /* of the batch's bytes */
 	size_t segment_end;
 	size_t answered; /* of the batch's answers */
@@ -151,6 +154,19 @@ struct exchange {
 	size_t size, used;
 };
 
+/*
+ * Cases in which the application's blocking recv() was told EAGAIN, and it closed: a limit of the kernel's
+ * (README, Limits) that one in some hundred thousand comes upon. They are sent once more.
+ */
+struct again {
+	struct {
+		struct batch *batch;
+		size_t cut;
+	} cases[AGAIN_MAX];
+	size_t count;
+	size_t sent; /* of them */
+};
+
 struct run {
 	const struct destination *destination;
 	const struct mode *mode;
@@ -159,6 +175,7 @@ struct run {
 	struct exchange exchanges[EXCHANGES_MAX];
 	size_t count;  /* of exchanges that are not UNUSED */
 	size_t weight; /* of their batches */
+	struct again again;
 };
 
 /* Send bytes with a FIN in their last segment. Returns as send(2) does; less sent: no FIN. */
@@ -175,7 +192,7 @@ void exchange_receive(struct run *run, struct exchange *exchange);
 /* True where all that must come before the end of the connection has come. */
 bool exchange_is_answered(const struct exchange *exchange);
 
-/* The case has failed, and is over. */
+/* The case has failed, and is over; or is to be sent once more. */
 void exchange_fail(struct run *run, struct exchange *exchange, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -23,7 +23,7 @@ struct seen *exchange_record(const struct exchange *exchange)
 
 /* --- the end of a case --------------------------------------------------------------------------- */
 
-static void finish(struct run *run, struct exchange *exchange)
+static void leave(struct run *run, struct exchange *exchange)
 {
 	if (exchange_record(exchange))
 		exchange->batch->heads += exchange_record(exchange)->heads;
@@ -32,31 +32,62 @@ static void finish(struct run *run, struct exchange *exchange)
 	exchange->phase = UNUSED;
 	exchange->used = 0;
 	run->count--;
+}
+
+static void finish(struct run *run, struct exchange *exchange)
+{
+	leave(run, exchange);
 	run->outcome->cases++;
+}
+
+/* Have the case sent once more, where it is one of those that may be: false where it is not. */
+static bool send_again(struct run *run, const struct exchange *exchange)
+{
+	const struct seen *seen = exchange_record(exchange);
+	struct again *again = &run->again;
+
+	if (!seen || seen->error != EAGAIN || exchange->again || again->count == AGAIN_MAX)
+		return false;
+	again->cases[again->count].batch = exchange->batch;
+	again->cases[again->count++].cut = exchange->cut;
+	exchange->batch->again++;
+	return true;
+}
+
+/* A line of what has gone wrong in a case, and how far it was. */
+static void print_failure(const struct run *run, const struct exchange *exchange, bool again,
+			  const char *format, va_list arguments)
+{
+	const struct seen *seen = exchange_record(exchange);
+	char cut[64] = "";
+
+	if (run->mode->cutting == CUT)
+		snprintf(cut, sizeof(cut), ", cut at %zu of %zu", exchange->cut,
+			 exchange->batch->size);
+	printf("# %s%s: ", exchange->batch->row->name, cut);
+	vprintf(format, arguments);
+	printf(" (answer %zu of %zu)%s%s%s\n", exchange->answered + 1,
+	       exchange->batch->answer_count,
+	       seen && seen->error ? "; the application was told: " : "",
+	       seen && seen->error ? strerror(seen->error) : "", again ? ". Once more" : "");
 }
 
 void exchange_fail(struct run *run, struct exchange *exchange, const char *format, ...)
 {
 	const struct linger at_once = { .l_onoff = 1 };
-	const struct seen *seen = exchange_record(exchange);
-	char cut[64] = "";
+	bool again = send_again(run, exchange);
 	va_list arguments;
 
-	run->outcome->failed++;
-	if (batch_failed(exchange->batch)) {
-		if (run->mode->cutting == CUT)
-			snprintf(cut, sizeof(cut), ", cut at %zu of %zu", exchange->cut,
-				 exchange->batch->size);
-		printf("# %s%s: ", exchange->batch->row->name, cut);
-		va_start(arguments, format);
-		vprintf(format, arguments);
-		va_end(arguments);
-		printf(" (answer %zu of %zu)%s%s\n", exchange->answered + 1,
-		       exchange->batch->answer_count,
-		       seen && seen->error ? "; the application was told: " : "",
-		       seen && seen->error ? strerror(seen->error) : "");
-	}
+	va_start(arguments, format);
+	if (again || batch_failed(exchange->batch))
+		print_failure(run, exchange, again, format, arguments);
+	va_end(arguments);
 	setsockopt(exchange->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	if (again) {
+		leave(run, exchange);
+		return;
+	}
+	run->outcome->failed++;
 	finish(run, exchange);
 }
 
