@@ -75,7 +75,11 @@ static void send_segment(struct exchange *exchange)
 	const char *from = batch->bytes + exchange->sent;
 	size_t size = exchange->segment_end - exchange->sent;
 	bool fin = batch->mode->fin && exchange->segment_end == batch->size;
+	uint64_t now_ms = monotonic_ms();
 	ssize_t sent;
+
+	exchange->paused |= exchange->sent && now_ms - exchange->sent_ms > PAUSE_MS;
+	exchange->sent_ms = now_ms;
 
 	sent = fin ? exchange_send_last(exchange->fd, from, size)
 		   : send(exchange->fd, from, size, MSG_NOSIGNAL);
@@ -87,7 +91,7 @@ static void send_segment(struct exchange *exchange)
 		return;
 	}
 	exchange->sent += sent;
-	exchange->deadline_ms = monotonic_ms() + EXCHANGE_PATIENCE_MS;
+	exchange->deadline_ms = now_ms + EXCHANGE_PATIENCE_MS;
 	if (exchange->sent < batch->size)
 		return;
 	exchange->phase = AWAITING;

@@ -121,6 +121,7 @@ size_t batch_end(struct batch *batch);
 #define EXCHANGES_MAX	     512  /* cases at once */
 #define EXCHANGE_PATIENCE_MS 8000 /* without any progress of a case */
 #define AGAIN_MAX	     3	  /* cases that are sent once more */
+#define PAUSE_MS	     50 /* between segments; the gate waits 100 ms for one (README, Limits) */
 
 enum phase {
 	UNUSED,
@@ -141,6 +142,8 @@ struct exchange {
 	size_t cut;
 	bool again;  /* it is sent for the second time */
 	size_t sent; /* of the batch's bytes */
+	uint64_t sent_ms;
+	bool paused; /* for longer than PAUSE_MS: the gate may not have waited for the rest */
 	size_t segment_end;
 	size_t answered; /* of the batch's answers */
 	size_t executed; /* answers of the application so far */

@@ -316,7 +316,8 @@ static bool may_be_reset(const struct exchange *exchange)
 {
 	enum after after = exchange->batch->row->after;
 
-	if (errno != ECONNRESET || (after != CLOSES && after != LEAVES))
+	if (errno != ECONNRESET ||
+	    (after != CLOSES && after != LEAVES && !(ends(after) && exchange->paused)))
 		return false;
 	return exchange->used
 		       ? holds(exchange->received, exchange->used, "\r\n\r\n" UNTIL_CLOSE_BODY)
