@@ -26,6 +26,7 @@ extern const size_t kernel_probe_count;
 const char *probe_whole_answers(struct bench *bench);
 const char *probe_sink(struct bench *bench);
 const char *probe_injection(struct bench *bench);
+/* Of "silence", to be made again where the kernel was not done with an answer. */
 const char *probe_sleeps_on(struct bench *bench);
 
 /*

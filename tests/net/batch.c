@@ -286,9 +286,10 @@ size_t batch_end(struct batch *batch)
 		return 0;
 	/* Of what turned bad, nothing need have reached the application. */
 	slack = batch->failures || after == BREAKS ? counted : 0;
-	/* One request at most for each that it was given, or case that was sent again, is left unread. */
+	/* One request at most for each that it was given is left unread. */
 	if (after == LEAVES && !slack)
 		slack = batch->heads;
+	/* So is one for each case that was sent again: the application closed before it read that. */
 	slack += batch->again;
 	if (batch->heads <= counted && counted <= batch->heads + slack)
 		return 0;

@@ -16,15 +16,15 @@
 #include <unistd.h>
 
 #define WEIGHT_MAX 131072 /* bytes of all cases at once, which the relay may have to keep */
-#define LOOK_AGAIN 50000  /* nanoseconds until the next look at what no event tells */
-#define UNREAD_MAX 32768  /* bytes that surely fit into a socket that nobody reads from */
-#define FIRST_CASE 256	  /* number of the first connection, beyond 127.0.0.1 */
-
 /*
  * Likewise where processors are emulated: a byte of its own takes milliseconds there, and a head that is
  * sent byte by byte beside others must come whole within STREAM_HEAD_MS.
  */
 #define WEIGHT_EMULATED 4096
+
+#define LOOK_AGAIN 50000 /* nanoseconds until the next look at what no event tells */
+#define UNREAD_MAX 32768 /* bytes that surely fit into a socket that nobody reads from */
+#define FIRST_CASE 256	 /* number of the first connection, beyond 127.0.0.1 */
 
 static uint32_t next_number = FIRST_CASE;
 static uint32_t random_state = 1;
@@ -80,7 +80,6 @@ static void send_segment(struct exchange *exchange)
 
 	exchange->paused |= exchange->sent && now_ms - exchange->sent_ms > PAUSE_MS;
 	exchange->sent_ms = now_ms;
-
 	sent = fin ? exchange_send_last(exchange->fd, from, size)
 		   : send(exchange->fd, from, size, MSG_NOSIGNAL);
 	if (sent < 0 && errno == EAGAIN)
