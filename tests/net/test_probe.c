@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
 #include <string.h>
@@ -17,11 +16,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "handed_next.h"
 #include "harness.h"
 #include "http_client.h"
 #include "probe.h"
 #include "probe_bench.h"
+#include "test/late.skel.h"
 #include "test/unfit.skel.h"
 
 #define PASSED "The kernel has passed"
@@ -98,26 +97,45 @@ static void messages_are_dropped(struct bench *bench)
 	message_is(bench, SK_DROP);
 }
 
-/*
- * Answers get their headers whether these fit or not, as if the kernel filled its buffers by another
- * rule than the gate knows. The program works on the bench's own tables.
- */
-static void headers_do_not_fit(struct bench *bench)
+/* Have programs of the test's own work on the bench's tables. */
+static void share_tables(struct bench *bench, struct bpf_object *programs)
 {
-	struct unfit_bpf *unfit = unfit_bpf__open();
 	struct bpf_map *map, *own;
 
-	assert_non_null(unfit);
-	bpf_object__for_each_map(map, unfit->obj)
+	bpf_object__for_each_map(map, programs)
 	{
 		own = bpf_object__find_map_by_name(bench->programs->obj, bpf_map__name(map));
 		if (own)
 			assert_int_equal(bpf_map__reuse_fd(map, bpf_map__fd(own)), 0);
 	}
+}
+
+/*
+ * Answers get their headers whether these fit or not, as if the kernel filled its buffers by another
+ * rule than the gate knows.
+ */
+static void headers_do_not_fit(struct bench *bench)
+{
+	struct unfit_bpf *unfit = unfit_bpf__open();
+
+	assert_non_null(unfit);
+	share_tables(bench, unfit->obj);
 	assert_int_equal(unfit_bpf__load(unfit), 0);
 	put_program(bench->programs->maps.message_program,
 		    dup(bpf_program__fd(unfit->progs.sluice_message)));
 	unfit_bpf__destroy(unfit);
+}
+
+static void worker_is_late(struct bench *bench)
+{
+	struct late_bpf *late = late_bpf__open();
+
+	assert_non_null(late);
+	share_tables(bench, late->obj);
+	assert_int_equal(late_bpf__load(late), 0);
+	put_program(bench->programs->maps.verdict_program,
+		    dup(bpf_program__fd(late->progs.sluice_verdict)));
+	late_bpf__destroy(late);
 }
 
 static void nothing_is_enrolled(struct bench *bench)
@@ -300,15 +318,6 @@ static void found(void **state)
 	}
 }
 
-/* Returns NULL where there was no such connection. */
-static void *hand_up(void *data)
-{
-	struct bench *bench = data;
-	int conns = bpf_map__fd(bench->programs->maps.conns);
-
-	return hand_up_next(conns, BENCH_PATIENCE_MS) ? bench : NULL;
-}
-
 static void behind_answer(void **state)
 {
 	static const char *const names[] = { "answer", "silence", "before-accept" };
@@ -316,16 +325,14 @@ static void behind_answer(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		struct bench *bench = open_bench();
-		pthread_t thread;
-		const char *wrong;
-		void *done;
+		const char *wrong = find_probe("sink")->check(bench);
+		uint64_t handed = bench_count(bench, COUNTER_HANDED_UP);
 
-		assert_null(find_probe("sink")->check(bench));
-		assert_int_equal(pthread_create(&thread, NULL, hand_up, bench), 0);
+		assert_null(wrong);
+		worker_is_late(bench);
 		wrong = find_probe(names[i])->check(bench);
-		pthread_join(thread, &done);
+		assert_int_equal(bench_count(bench, COUNTER_HANDED_UP), handed + 1);
 		bench_close(bench);
-		assert_non_null(done);
 		if (wrong)
 			fail_msg("%s: %s", names[i], wrong);
 	}
