@@ -12,7 +12,7 @@
 #include <linux/types.h>
 
 /* Version of all layouts in this file. */
-#define SLUICE_ABI 3
+#define SLUICE_ABI 4
 
 #define DIGEST_SIZE	16 /* BLAKE2b-128 of pepper and key */
 #define PEPPER_SIZE	32
@@ -235,6 +235,9 @@ enum injected {
 	INJECTED_MORE,	/* a head of at most `number` bytes goes on behind it */
 	INJECTED_WAIT,	/* try again: an earlier answer is not out yet (HANDOFF_TURN follows), or
 			 * the application has not read enough */
+	INJECTED_PASS,	/* it comes out at the injector's other end, for `receiver` */
+	INJECTED_LOST,	/* it was to be passed, but could not be given to the application; said by
+			 * the relay itself */
 };
 
 /*
@@ -243,9 +246,10 @@ enum injected {
  */
 struct injecting {
 	struct injection
-		bytes; /* whose the datagram's bytes are; kind 0: they are a struct injection */
-	__u32 result;  /* enum injected */
-	__u32 number;  /* bytes; INJECTED_WAIT to INJECT_END: what `eaten` is now */
+		bytes;	/* whose the datagram's bytes are; kind 0: they are a struct injection */
+	__u32 result;	/* enum injected */
+	__u32 number;	/* bytes; INJECTED_WAIT to INJECT_END: what `eaten` is now */
+	__u64 receiver; /* cookie of the connection that gets what is sent on the deliverer */
 };
 
 /* Value of `marks`: what the gate knows of a socket. One from before the gate has none. */

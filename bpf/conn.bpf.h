@@ -65,15 +65,15 @@ struct conn {
 	struct gate gate; /* as it was when the connection was made */
 
 	/* From the client. */
-	__u64 handed;	/* see HANDED_UP */
-	__u32 judged;	/* of those that were handed up */
-	__u32 turns;	/* requests admitted or refused so far */
-	__u32 eaten;	/* bytes of which none was passed */
-	__u32 begun;	/* `handed`, when what the relay had was the begin of a head */
-	__u8 ingress;	/* enum ingress */
-	__u8 held;	/* times the client's FIN was kept back */
-	__u8 gap;	/* so were bytes of it */
-	__u8 delayed;	/* times an injection waited for the application to read */
+	__u64 handed; /* see HANDED_UP */
+	__u32 judged; /* of those that were handed up */
+	__u32 turns;  /* requests admitted or refused so far */
+	__u32 eaten;  /* bytes of which none was passed */
+	__u32 begun;  /* `handed`, when what the relay had was the begin of a head */
+	__u8 ingress; /* enum ingress */
+	__u8 held;    /* times the client's FIN was kept back */
+	__u8 gap;     /* so were bytes of it */
+	__u8 reserved_byte;
 	__u32 next_seq; /* TCP sequence number of the next byte to be judged */
 	struct body body;
 

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The relay's way back in: each datagram on its injector is bytes of a connection, or a struct
- * injection. Bytes are judged here as the verdict program would judge them, and go on to the
- * application, or turn into an answer.
+ * injection. Bytes are judged here as the verdict program would judge them. What is to be passed comes
+ * out at the injector's other end, and the relay sends it on its deliverer, whose program gives it to
+ * the application. What is refused turns into an answer.
  *
- * It runs when the relay sends, without the connection's lock: see conn.bpf.h.
+ * The injector's program runs when the relay sends, without the connection's lock: see conn.bpf.h.
+ *
+ * Why twice: a datagram that is redirected to a connection is left to the kernel's worker, which queues
+ * it and wakes the application without the socket's lock. An application that comes by between reads it,
+ * sleeps in recv() again, and is woken for nothing: a blocking recv() is told EAGAIN then. And before
+ * Linux 6.16 that worker reckons the socket's memory without the lock, too. What a TCP socket redirects
+ * is queued under it (bpf_tcp_ingress()).
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -15,9 +22,6 @@
 
 /* Bytes left of a datagram that is sent out of a socket, in one piece; none of them leaves it. */
 #define STUB 1
-
-/* The relay's pauses double from 20 microseconds: 20 milliseconds in all. */
-#define DELAYS_MAX 10
 
 /* Tell the relay what becomes of the datagram, and the kernel the verdict. */
 static __always_inline int report(struct injecting *to, enum injected result, __u32 number,
@@ -47,35 +51,15 @@ static __always_inline int send_answer(struct judgement *judged)
 }
 
 /*
- * Whether the application has so much to read that the kernel's worker would let what is injected
- * wait: sk_psock_create_ingress_msg(). There it stays in the relay's send buffer, which is shared by
- * all connections. Here it counts as not judged, of which the guard lets only so much in.
+ * Whether bytes cannot be delivered now: the application has so much to read that the kernel would take no
+ * more from the client, or it is at its socket this moment, and the relay, which is all connections',
+ * would wait for it. Here they count as not judged, of which the guard lets only so much in.
  */
 static __always_inline bool is_full(struct tcp_sock *tcp)
 {
 	struct sock *sk = (struct sock *)tcp;
 
-	return sk->sk_backlog.rmem_alloc.counter > sk->sk_rcvbuf || is_underway(tcp);
-}
-
-/*
- * Whether the application had better be left to read what it has, first.
- *
- * What is injected is queued, and then the application woken, without the socket's lock. One that
- * comes by between reads it, sleeps in recv() again, and is woken for nothing: a blocking recv() is
- * told EAGAIN then, see handoff.bpf.h. One that sleeps already cannot come by. One that neither
- * sleeps nor polls for long gets it all the same.
- */
-static __always_inline bool should_delay(struct judgement *judged)
-{
-	struct sock *sk = (struct sock *)judged->tcp;
-	struct conn *conn = judged->conn;
-
-	if (conn->delayed >= DELAYS_MAX ||
-	    (somebody_waits(judged->tcp) && !sk->sk_backlog.rmem_alloc.counter))
-		return false;
-	conn->delayed++;
-	return true;
+	return sk->sk_backlog.rmem_alloc.counter > sk->sk_rcvbuf || sk->sk_lock.owned;
 }
 
 static __noinline int inject_bytes(struct judgement *judged, struct injecting *to)
@@ -84,7 +68,7 @@ static __noinline int inject_bytes(struct judgement *judged, struct injecting *t
 	__u32 length, turns = conn->turns;
 	enum step step;
 
-	if (!are_eaten(conn) && (is_full(judged->tcp) || should_delay(judged)))
+	if (!are_eaten(conn) && is_full(judged->tcp))
 		return report(to, INJECTED_WAIT, 0, SK_DROP);
 	step = judge(judged);
 	length = judged->skb->len; /* it has not changed */
@@ -100,14 +84,11 @@ static __noinline int inject_bytes(struct judgement *judged, struct injecting *t
 		tell_end(conn, judged->cookie, 0);
 		return report(to, INJECTED_GONE, 0, SK_DROP);
 	case STEP_PASS:
-		conn->delayed = 0;
 		conn->judged += length;
 		if (conn->turns != turns)
 			count(COUNTER_ADMITTED_SLOW);
-		/* A connection that has ended is not found. */
-		return report(to, INJECTED_TAKEN, 0,
-			      bpf_sk_redirect_hash(judged->skb, &socks, &judged->cookie,
-						   BPF_F_INGRESS));
+		to->receiver = judged->cookie;
+		return report(to, INJECTED_PASS, 0, SK_PASS);
 	default: /* STEP_EAT, STEP_ANSWER */
 		conn->judged += length;
 		conn->eaten += length;
@@ -117,8 +98,8 @@ static __noinline int inject_bytes(struct judgement *judged, struct injecting *t
 }
 
 /*
- * Back to the fast path, unless more was handed up meanwhile, or what was injected is not with the
- * application yet.
+ * Back to the fast path, unless more was handed up meanwhile, or an answer is still with the kernel's
+ * worker, so that the next buffer would be handed up again.
  */
 static __always_inline int release(struct judgement *judged, __u32 handed, struct injecting *to)
 {
@@ -204,6 +185,25 @@ int sluice_inject(struct __sk_buff *skb)
 		verdict = inject(&judged, kind, to);
 	bpf_sk_release(sk);
 	return verdict;
+}
+
+/*
+ * What the relay sends on its deliverer: bytes that were judged, for the application.
+ *
+ * One for a connection that has ended must fail by itself. Once a message was dropped, the kernel drops
+ * all that is sent on that socket from then on; what the sink does not take fails with EPIPE, alone.
+ */
+SEC("sk_msg")
+int sluice_deliver(struct sk_msg_md *msg)
+{
+	struct injecting *to;
+	__u32 zero = 0;
+	__u64 the_sink = 0;
+
+	to = bpf_map_lookup_elem(&injecting, &zero);
+	if (to && bpf_msg_redirect_hash(msg, &socks, &to->receiver, BPF_F_INGRESS) == SK_PASS)
+		return SK_PASS;
+	return bpf_msg_redirect_hash(msg, &sink, &the_sink, 0);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

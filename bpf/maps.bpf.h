@@ -96,6 +96,14 @@ struct {
 	__type(value, __u64);
 } injectors SEC(".maps") __weak;
 
+/* The relay's way to applications, at key 0: a TCP socket, what is sent on which is redirected. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, __u64);
+} deliverers SEC(".maps") __weak;
+
 /* To the relay: struct handoff. It outlives whoever reads it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -136,9 +136,11 @@ int kernel_place_programs(struct sluice_bpf *p, bool taken_over)
 		r = put_program(p->maps.message_program, p->progs.sluice_message);
 	if (r)
 		return r;
-	/* The injector keeps the program it was made with; the next one gets this. */
+	/* The relay's sockets keep the programs they were made with; the next relay's get these. */
 	if (bpf_prog_attach(bpf_program__fd(p->progs.sluice_inject), bpf_map__fd(p->maps.injectors),
-			    BPF_SK_SKB_VERDICT, 0))
+			    BPF_SK_SKB_VERDICT, 0) ||
+	    bpf_prog_attach(bpf_program__fd(p->progs.sluice_deliver),
+			    bpf_map__fd(p->maps.deliverers), BPF_SK_MSG_VERDICT, 0))
 		return -errno;
 	if (taken_over)
 		return 0;

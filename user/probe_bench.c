@@ -15,7 +15,7 @@
 #include "clock.h"
 #include "kernel_handle.h"
 #include "netns.h"
-#include "relay_sink.h"
+#include "relay_sockets.h"
 #include "replies.h"
 #include "util.h"
 
@@ -182,7 +182,10 @@ enum injected bench_inject(struct bench *bench, const struct injection *injectio
 	if (send(bench->injector[0], bytes ? bytes : injection, bytes ? length : sizeof(*injection),
 		 MSG_DONTWAIT) < 0)
 		return INJECTED_GONE;
-	return bench->injecting->result;
+	if (bench->injecting->result != INJECTED_PASS)
+		return bench->injecting->result;
+	return relay_deliver(bench->injector[1], bench->deliverer[0], length) ? INJECTED_LOST
+									      : INJECTED_TAKEN;
 }
 
 static int on_record(void *data, void *bytes, size_t size)
@@ -232,7 +235,11 @@ static int open_relay(struct bench *bench)
 		return -errno;
 	r = put_socket(bench->programs->maps.injectors, bench->injector[1]);
 	if (!r)
-		r = relay_sink_open(bench->sink);
+		r = relay_socket_pair(bench->deliverer);
+	if (!r)
+		r = put_socket(bench->programs->maps.deliverers, bench->deliverer[0]);
+	if (!r)
+		r = relay_socket_pair(bench->sink);
 	if (!r)
 		r = put_socket(bench->programs->maps.sink, bench->sink[0]);
 	return r || !shutdown(bench->sink[0], SHUT_WR) ? r : -errno;
@@ -266,6 +273,7 @@ int bench_open(struct bench **ret_bench, char *why, size_t why_size)
 
 	if (bench) {
 		bench->injector[0] = bench->injector[1] = bench->sink[0] = bench->sink[1] = -1;
+		bench->deliverer[0] = bench->deliverer[1] = -1;
 		bench->listener = bench->client = bench->server = -1;
 		r = set_up(bench);
 	}
@@ -300,6 +308,7 @@ void bench_close(struct bench *bench)
 	for (int i = 0; i < 2; i++) {
 		close_one(bench->injector[i]);
 		close_one(bench->sink[i]);
+		close_one(bench->deliverer[i]);
 	}
 	ring_buffer__free(bench->handoff);
 	if (bench->injecting)

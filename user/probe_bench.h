@@ -30,6 +30,7 @@ struct bench {
 	struct injecting *injecting; /* the map's element */
 	int injector[2];	     /* 0 is written to; 1 is in the map */
 	int sink[2];		     /* 0 is in the map; 1 is its peer */
+	int deliverer[2];	     /* likewise */
 	int listener;
 	struct gate_key gate; /* of the listener */
 	int client;	      /* the connection at hand; -1: there is none */

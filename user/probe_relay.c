@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The probes about what the relay needs of the kernel (bpf/handoff.bpf.h). */
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -7,7 +8,10 @@
 
 #include "probe.h"
 #include "probe_talk.h"
-#include "relay_sink.h"
+#include "relay_sockets.h"
+
+/* No socket has it: they are numbered from 1 (sock_gen_cookie). */
+#define NO_COOKIE 0
 
 /* Nothing can be sent on the sink, so that what is redirected to it is eaten and wakes nobody. */
 const char *probe_sink(struct bench *bench)
@@ -41,6 +45,8 @@ static const char *inject(struct bench *bench, enum injection_kind kind)
 			return NULL;
 		case INJECTED_WAIT:
 			break;
+		case INJECTED_LOST:
+			return "bytes that were judged are not given to the application";
 		default:
 			return "bytes that are sent back in are not judged";
 		}
@@ -48,6 +54,15 @@ static const char *inject(struct bench *bench, enum injection_kind kind)
 			return "bytes that are sent back in stay under way";
 		bench_breathe();
 	}
+}
+
+/* What is for a connection that has ended fails, and that alone: what is sent behind it arrives. */
+static const char *fail_alone(struct bench *bench)
+{
+	bench->injecting->receiver = NO_COOKIE;
+	if (send(bench->deliverer[0], "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != EPIPE)
+		return "what is sent to a connection that has ended does not fail as it should";
+	return NULL;
 }
 
 /* A head in two pieces is handed up, sent back in, and read in order; then the fast path goes on. */
@@ -66,6 +81,8 @@ const char *probe_injection(struct bench *bench)
 		wrong = talk_send_part(bench, half, length);
 	if (!wrong)
 		wrong = await_kept(bench, length);
+	if (!wrong)
+		wrong = fail_alone(bench);
 	if (!wrong)
 		wrong = inject(bench, INJECT_BYTES);
 	if (!wrong)

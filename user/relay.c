@@ -27,7 +27,7 @@
 #include "privileges.h"
 #include "relay_change.h"
 #include "relay_hand.h"
-#include "relay_sink.h"
+#include "relay_sockets.h"
 #include "streams.h"
 #include "util.h"
 
@@ -42,7 +42,7 @@
  * is room for the rest besides: an answer and an end for each connection there can be.
  */
 #define INJECTED_BYTES_MAX STREAM_BYTES_MAX
-#define INJECTOR_BUFFER	   (INT_MAX / 2) /* which the kernel doubles */
+#define SEND_BUFFER	   (INT_MAX / 2) /* which the kernel doubles */
 
 struct relay {
 	struct loop loop;
@@ -55,6 +55,7 @@ struct relay {
 	struct injecting *injecting; /* the map's element */
 	int injector[2];	     /* 0 is written to; 1 is in the map */
 	int sink[2];		     /* 0 is in the map; 1 is its peer */
+	int deliverer[2];	     /* likewise */
 	struct injection batch[BATCH];
 	unsigned count; /* of injections in batch */
 	unsigned taken; /* records in this round */
@@ -127,6 +128,19 @@ static bool may_inject_bytes(const struct relay *relay)
 	return !ioctl(relay->injector[0], SIOCOUTQ, &queued) && queued < (int)INJECTED_BYTES_MAX;
 }
 
+/*
+ * Give the application what was judged. A connection that has ended, or that there is no memory for, is
+ * one that lost it. Whatever else fails would fail for all: another relay has to do better.
+ */
+static void deliver(struct relay *relay, size_t length)
+{
+	int r = relay_deliver(relay->injector[1], relay->deliverer[0], length);
+
+	relay->injecting->result = r ? INJECTED_LOST : INJECTED_TAKEN;
+	if (r && r != -EPIPE && r != -ENOMEM && r != -EAGAIN)
+		loop_stop(&relay->loop);
+}
+
 /* The program behind the injector has run when the datagram is sent. */
 static int inject(void *data, const struct injection *injection, const void *bytes, size_t length,
 		  struct injecting *ret_injected)
@@ -144,6 +158,8 @@ static int inject(void *data, const struct injection *injection, const void *byt
 	/* A system call stands between what is written here and what the program reads. */
 	sent = send(relay->injector[0], bytes ? bytes : injection, length, MSG_DONTWAIT);
 	relay->injecting->bytes.kind = 0;
+	if (relay->injecting->result == INJECTED_PASS)
+		deliver(relay, length);
 	*ret_injected = *relay->injecting;
 	return sent < 0 ? -errno : 0;
 }
@@ -256,7 +272,7 @@ static int open_sink(struct relay *relay)
 		relay->former.sink[0] = relay->former.sink[1] = -1;
 		return 0;
 	}
-	r = relay_sink_open(relay->sink);
+	r = relay_socket_pair(relay->sink);
 	if (!r)
 		r = put_socket(relay, "sink", relay->sink[0]);
 	if (!r && shutdown(relay->sink[0], SHUT_WR))
@@ -268,16 +284,30 @@ static int open_sink(struct relay *relay)
 	return relay_sink_await_broken(relay->sink[0]);
 }
 
-static int open_sockets(struct relay *relay)
+static int make_roomy(int socket)
 {
-	const int size = INJECTOR_BUFFER;
+	const int size = SEND_BUFFER;
+
+	return setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) ? -errno : 0;
+}
+
+static int open_injector(struct relay *relay)
+{
 	int r;
 
-	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, relay->injector) ||
-	    setsockopt(relay->injector[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, relay->injector))
 		return -errno;
-	r = put_socket(relay, "injectors", relay->injector[1]);
-	return r ? r : open_sink(relay);
+	r = make_roomy(relay->injector[0]);
+	return r ? r : put_socket(relay, "injectors", relay->injector[1]);
+}
+
+static int open_deliverer(struct relay *relay)
+{
+	int r = relay_socket_pair(relay->deliverer);
+
+	if (!r)
+		r = make_roomy(relay->deliverer[0]);
+	return r ? r : put_socket(relay, "deliverers", relay->deliverer[0]);
 }
 
 static int open_records(struct relay *relay)
@@ -384,8 +414,8 @@ static int tell(int r)
 }
 
 static int (*const start_steps[])(struct relay *relay) = {
-	settle,	      receive,	    begin_loop,	  watch_folder,	   map_injecting,
-	open_packets, open_sockets, open_records, drop_privileges,
+	settle,	       receive,	  begin_loop,	  watch_folder, map_injecting,	 open_packets,
+	open_injector, open_sink, open_deliverer, open_records, drop_privileges,
 };
 
 static int start(struct relay *relay)

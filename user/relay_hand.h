@@ -15,7 +15,7 @@
 
 struct relay_hand {
 	int state;   /* a memfd, streams_hand_over() */
-	int sink[2]; /* relay_sink.h */
+	int sink[2]; /* relay_sockets.h */
 };
 
 #define RELAY_HAND_NONE ((struct relay_hand){ -1, { -1, -1 } })

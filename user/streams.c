@@ -173,6 +173,9 @@ static bool judge(struct streams *streams, struct stream *stream, uint64_t now_u
 	case INJECTED_WAIT:
 		try_later(stream, now_us);
 		return false;
+	case INJECTED_LOST:
+		end_now(streams, stream, now_us);
+		return false;
 	default:
 		forget(streams, stream);
 		return false;

@@ -180,6 +180,11 @@ static void injector_calls_nothing(struct bench *bench)
 	drop_socket(bench->programs->maps.injectors);
 }
 
+static void nobody_delivers(struct bench *bench)
+{
+	drop_socket(bench->programs->maps.deliverers);
+}
+
 static void sink_takes_nothing(struct bench *bench)
 {
 	drop_socket(bench->programs->maps.sink);
@@ -221,6 +226,7 @@ static const struct {
 	{ "sink", injector_calls_nothing, "goes on taking" },
 	{ "injection", injector_calls_nothing, "are not judged" },
 	{ "injection", all_is_dropped, "are not handed up" },
+	{ "injection", nobody_delivers, "does not fail as it should" },
 	{ "silence", sink_takes_nothing, "not eaten in silence" },
 	{ "silence", sink_takes_what_comes, "is told EAGAIN" },
 	{ "before-accept", all_is_passed, "gets what it must not get" },

@@ -153,6 +153,7 @@ struct event {
 #define EATEN(bytes) .given = true, .result = INJECTED_WAIT, .number = bytes
 #define WAIT	     EATEN(0)
 #define GONE	     .given = true, .result = INJECTED_GONE
+#define LOST	     .given = true, .result = INJECTED_LOST
 #define TAKEN	     .given = true, .result = INJECTED_TAKEN
 #define UNSENT	     .given = true, .error = -EAGAIN
 
@@ -331,6 +332,12 @@ static const struct event end_and_bytes[EVENTS] = {
 static const struct event gone[EVENTS] = {
 	{ HANDED(0, 0, "firstsecond"), .says = { { PART(5) }, { GONE } },
 	  .asked = "bytes 11: firstsecond; bytes 11: first", .due_us = NEVER },
+};
+
+static const struct event lost[EVENTS] = {
+	{ HANDED(0, 0, "firstsecond"), .says = { { PART(5) }, { LOST } },
+	  .asked = "bytes 11: firstsecond; bytes 11: first; end 0 eaten 0 forced",
+	  .due_us = NEVER },
 };
 
 static const struct event gone_while_in_head[EVENTS] = {
@@ -664,7 +671,7 @@ static void test_anything(void **state)
 		which = (random >> 16) % CONNECTIONS;
 		now_us += (random >> 8) % 3000;
 		kernel.asked = kernel.used = 0;
-		kernel.otherwise.result = (random >> 13) % (INJECTED_WAIT + 1);
+		kernel.otherwise.result = (random >> 13) % (INJECTED_LOST + 1);
 		kernel.otherwise.number = (random >> 20) % 64;
 		switch ((random >> 24) % 4) {
 		case 0:
@@ -722,6 +729,9 @@ int main(void)
 		STORY("an end and bytes go side by side", end_and_bytes),
 		STORY("a connection that has ended is forgotten", gone),
 		STORY("so is one in a head, with an end that was due", gone_while_in_head),
+		STORY("bytes that the application could not be given end it, with what is behind "
+		      "them",
+		      lost),
 		STORY("a turn of a connection without bytes is nothing", unknown_turn),
 		ROW("pauses grow to a second and no longer", test_pause_grows_to_a_second),
 		ROW("more than a datagram holds goes in several", test_large),

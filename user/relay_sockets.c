@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "relay_sink.h"
+#include "relay_sockets.h"
 
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
+#include "../bpf/abi.h"
+
 /* Milliseconds that the kernel may take to find out that nothing can be sent on the sink. */
 #define BREAK_TIMEOUT_MS 2000
-/* Milliseconds that a connection on loopback may take. */
-#define CONNECT_TIMEOUT_MS 1000
+/* Milliseconds that a connection on loopback may take, or a datagram through the injector. */
+#define PASSAGE_TIMEOUT_MS 1000
 
 static int await_event(int fd, short event)
 {
 	struct pollfd awaited = { .fd = fd, .events = event };
 
-	return poll(&awaited, 1, CONNECT_TIMEOUT_MS) == 1 ? 0 : -ETIMEDOUT;
+	return poll(&awaited, 1, PASSAGE_TIMEOUT_MS) == 1 ? 0 : -ETIMEDOUT;
 }
 
 /* Connect to a listening socket of our own. Loopback may be down, and then nothing ever comes. */
@@ -70,10 +75,12 @@ static bool loopback_is_up(void)
 	return up;
 }
 
-int relay_sink_open(int ret_sink[2])
+int relay_socket_pair(int ret_pair[2])
 {
-	return loopback_is_up() ? tcp_pair(ret_sink) : -ENETDOWN;
+	return loopback_is_up() ? tcp_pair(ret_pair) : -ENETDOWN;
 }
+
+/* --- the sink ---------------------------------------------------------------------------------- */
 
 int relay_sink_await_broken(int sink)
 {
@@ -87,4 +94,30 @@ int relay_sink_await_broken(int sink)
 	if (getsockopt(sink, SOL_SOCKET, SO_ERROR, &error, &length))
 		return -errno;
 	return error ? 0 : -ETIMEDOUT;
+}
+
+/* --- the deliverer ----------------------------------------------------------------------------- */
+
+static ssize_t receive(int injector, uint8_t *bytes, size_t size)
+{
+	ssize_t received = recv(injector, bytes, size, MSG_DONTWAIT);
+
+	/* It was left to the kernel's worker. */
+	if (received < 0 && errno == EAGAIN && !await_event(injector, POLLIN))
+		received = recv(injector, bytes, size, MSG_DONTWAIT);
+	return received;
+}
+
+int relay_deliver(int injector, int deliverer, size_t length)
+{
+	uint8_t bytes[INJECT_BYTES_MAX];
+	ssize_t sent = receive(injector, bytes, sizeof(bytes));
+	int r = -EBADMSG;
+
+	if (sent == (ssize_t)length) {
+		sent = send(deliverer, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+		r = sent == (ssize_t)length ? 0 : sent < 0 ? -errno : -EPIPE;
+	}
+	sodium_memzero(bytes, length);
+	return r;
 }

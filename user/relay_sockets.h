@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The relay's TCP sockets on loopback, which never carry anything: the sink, on which nothing can be
+ * sent, so that what the gate's programs redirect to it is eaten (bpf/handoff.bpf.h); and the deliverer,
+ * of which all that is sent is redirected to applications (bpf/inject.bpf.c). Functions return 0 or a
+ * negative errno.
+ */
+#ifndef SLUICE_RELAY_SOCKETS_H
+#define SLUICE_RELAY_SOCKETS_H
+
+#include <stddef.h>
+
+/*
+ * Make one. Once it is in its map, which takes it while it is whole, shut the sink's sending side.
+ *
+ * ret_pair	the socket, and its peer, which has to stay open
+ *
+ * -ENETDOWN: loopback is down.
+ */
+int relay_socket_pair(int ret_pair[2]);
+
+/*
+ * Wait until the kernel has found out that nothing can be sent, for which a buffer must have been
+ * redirected to it. -ETIMEDOUT: it has not.
+ */
+int relay_sink_await_broken(int sink);
+
+/*
+ * Take what the injector's program passed (INJECTED_PASS) from the injector's other end, and give it to
+ * the application that struct injecting names.
+ *
+ * length	of what was passed, bytes: INJECT_BYTES_MAX at most
+ *
+ * -EPIPE: the connection has ended meanwhile. -ENOMEM, -EAGAIN: there is no memory; some of it may have
+ * been given. -EBADMSG, -EACCES: something else came out, or the gate's program dropped it: the sockets
+ * are of no use any more.
+ */
+int relay_deliver(int injector, int deliverer, size_t length);
+
+#endif
