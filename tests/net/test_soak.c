@@ -6,7 +6,9 @@
  *
  * The daemon and the relay are the release builds here, for the figures.
  */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cost.h"
 #include "harness.h"
@@ -59,6 +61,15 @@ static void begin_round(struct round *round, struct application *application)
 	traffic_start(&round->traffic);
 }
 
+/* Every byte that the application was sent: a gigabyte a round, and the stage is in memory. */
+static void forget_received(const struct application *application)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/received.log", application->folder);
+	assert_true(!truncate(path, 0) || errno == ENOENT);
+}
+
 static void end_round(struct round *round, struct totals *totals)
 {
 	const struct tally *tally;
@@ -82,6 +93,7 @@ static void end_round(struct round *round, struct totals *totals)
 	totals->refused += round->strangers.tally->unauthorized + round->traffic.tally->refused;
 	traffic_stop(&round->traffic);
 	expect_no_connections();
+	forget_received(round->application);
 }
 
 /* One key's life; each step is in force at once. */
