@@ -2,7 +2,7 @@
 /*
  * The shim under the decision core: what differs between the kernel and user space.
  *
- * The core (text.h, http.h, token.h, blake2b.h, limit.h, decide.h, response.h, chunk.h) is
+ * The core (text.h, swift.h, http.h, token.h, blake2b.h, limit.h, decide.h, response.h, chunk.h) is
  * compiled into the BPF programs and into the daemon and its tests alike. It is pure: bytes and
  * records in, verdict out. This is the only file that asks which target it is compiled for.
  */
@@ -55,6 +55,20 @@ static inline long core_loop(__u32 times, long (*step)(__u32 index, void *contex
 #define core_global static __attribute__((noinline, unused))
 
 #endif
+
+/* The eight bytes at a place, the first of them lowest; and the other way round. */
+#ifdef __bpf__
+#define core_word(bytes) (*(const __u64 *)(bytes))
+#else
+static inline __u64 core_word(const __u8 *bytes)
+{
+	__u64 word;
+
+	__builtin_memcpy(&word, bytes, sizeof(word));
+	return word;
+}
+#endif
+#define core_swap_bytes(word) __builtin_bswap64(word)
 
 /* A part of the core that is small, or hot, and is copied into its caller. */
 #define core_inline static inline __attribute__((always_inline, unused))

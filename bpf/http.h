@@ -12,8 +12,6 @@
 #include "http_field.h"
 #include "http_request_line.h"
 
-#define HTTP_PLAIN 8 /* bytes that http_head_plain() takes at once */
-
 /*
  * Make ready for a head.
  *
@@ -179,25 +177,6 @@ core_inline enum http_result http_head_byte(struct http_head *head, __u8 byte)
 	default:
 		return http_turn(head, byte);
 	}
-}
-
-/*
- * Take the next HTTP_PLAIN bytes at once, as http_head_byte() would one by one: only where none of
- * them changes the state. Returns false, and takes nothing, where one does.
- */
-core_inline bool http_head_plain(struct http_head *head, const __u8 *bytes)
-{
-	__u8 class = head->plain;
-	__u32 i;
-
-	if (!class || head->limit - head->length < HTTP_PLAIN)
-		return false;
-	for (i = 0; i < HTTP_PLAIN; i++)
-		class &= text_class[bytes[i]];
-	if (!class)
-		return false;
-	head->length += HTTP_PLAIN;
-	return true;
 }
 
 #endif

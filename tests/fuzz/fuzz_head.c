@@ -16,18 +16,14 @@ static enum http_result parse(struct http_head *head, const uint8_t *bytes, size
 	return result;
 }
 
-/* As a buffer is read: by the block where that is offered, else byte by byte. */
+/* As a buffer is read: several bytes at a time where they are offered. */
 static enum http_result parse_blocks(struct http_head *head, const uint8_t *bytes, size_t size)
 {
 	enum http_result result = HTTP_MORE;
-	size_t i = 0;
+	uint32_t begin = head->length;
 
-	while (i < size && result == HTTP_MORE) {
-		if (size - i >= HTTP_PLAIN && http_head_plain(head, bytes + i))
-			i += HTTP_PLAIN;
-		else
-			result = http_head_byte(head, bytes[i++]);
-	}
+	while (head->length - begin < size && result == HTTP_MORE)
+		result = http_head_bytes(head, bytes + (head->length - begin), bytes + size);
 	return result;
 }
 

@@ -4,7 +4,7 @@
 #define SLUICE_HEAD_ORACLE_H
 
 #include "fuzz.h"
-#include "http.h"
+#include "http_swift.h"
 
 /* Verdicts are those of enum http_result, moved up by one as none may be 0. */
 #define ORACLE(result) ((result) + 1)

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "http.h"
+#include "http_swift.h"
 
 struct http_case {
 	const char *row;

@@ -43,7 +43,7 @@ static void check_cuts(const struct http_case *one, const struct http_head *whol
 	}
 }
 
-/* The verdict where bytes that change nothing are taken by the block. */
+/* The verdict where bytes are taken several at a time. */
 static void check_blocks(const struct http_case *one, const struct http_head *whole)
 {
 	enum http_result result = HTTP_MORE;
@@ -51,10 +51,9 @@ static void check_blocks(const struct http_case *one, const struct http_head *wh
 
 	http_head_begin(&head, LIMIT);
 	while (result == HTTP_MORE && head.length < one->size) {
-		if (one->size - head.length >= HTTP_PLAIN &&
-		    http_head_plain(&head, (const __u8 *)one->bytes + head.length))
-			continue;
-		result = http_head_byte(&head, one->bytes[head.length]);
+		const __u8 *bytes = (const __u8 *)one->bytes;
+
+		result = http_head_bytes(&head, bytes + head.length, bytes + one->size);
 	}
 	assert_int_equal(result, one->verdict);
 	assert_memory_equal(&head, whole, sizeof(head));
