@@ -15,6 +15,7 @@
 #include "handoff.bpf.h"
 #include "maps.bpf.h"
 #include "reply.bpf.h"
+#include "response_swift.h"
 
 /* More windows, and bodies skipped between them, than the largest message (17 fragments of 32 KiB). */
 #define WINDOWS_MAX 1024
@@ -208,29 +209,15 @@ static __always_inline long skip_body(struct walk *walk)
 static long look_at_some(__u32 index, struct walk *walk)
 {
 	struct response *response = &walk->conn->response;
-	__u32 at = walk->offset - walk->window, taken = 1;
+	__u32 taken;
 	__u8 *p;
 
 	if (response->skip)
 		return skip_body(walk);
-	p = place(walk->msg, at, RESPONSE_WORD);
-	if (p) {
-		__u64 word;
-
-		__builtin_memcpy(&word, p, sizeof(word));
-		if (response_plain(response, word)) {
-			walk->offset += RESPONSE_WORD;
-			return 0;
-		}
-		walk->event = response_word(response, word);
-		taken = walk->event >> RESPONSE_TAKEN;
-		walk->event &= (1 << RESPONSE_TAKEN) - 1;
-	} else {
-		p = place(walk->msg, at, 1);
-		if (!p)
-			return 1;
-		walk->event = response_byte(response, *p);
-	}
+	p = place(walk->msg, walk->offset - walk->window, 1);
+	if (!p)
+		return 1;
+	walk->event = response_bytes(response, p, (void *)(long)walk->msg->data_end, &taken);
 	walk->offset += taken;
 	return walk->event != RESPONSE_MORE && walk->event != RESPONSE_SKIP;
 }

@@ -11,8 +11,7 @@
 #include "http.h"
 #include "swift.h"
 
-#define SWIFT_WORDS 4  /* of a value, at once */
-#define SWIFT_MAX   40 /* bytes that one call takes, at most */
+#define HTTP_SWIFT_MAX 40 /* bytes that one call takes, at most */
 
 /* Bytes that may change the state in which those of a class do not. */
 core_inline __u64 swift_not_plain(__u64 word, __u8 class)
@@ -148,7 +147,7 @@ core_inline enum http_result swift_take(struct http_head *head, const __u8 *byte
 {
 	__u64 first, second;
 
-	if (head->limit - head->length < SWIFT_MAX || bytes + SWIFT_WORD > end)
+	if (head->limit - head->length < HTTP_SWIFT_MAX || bytes + SWIFT_WORD > end)
 		return HTTP_MORE;
 	if (head->plain) {
 		__u32 before = head->length;

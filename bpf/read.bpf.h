@@ -10,7 +10,6 @@
 
 /* A head's limit must be smaller: what lies behind cannot be reached in a buffer. */
 #define READ_HEAD_MAX 32768
-#define READ_STEPS    4 /* in each call of read_step(): calls cost */
 
 _Static_assert(HEAD_LIMIT_MAX + 3 < READ_HEAD_MAX,
 	       "the largest head, an empty line, one byte more");
@@ -28,21 +27,14 @@ static long read_step(__u32 index, void *context)
 {
 	struct read_state *state = context;
 	struct http_head *head = state->head;
-	const __u8 *begin = (const __u8 *)(long)state->skb->data;
+	const __u8 *bytes = (const __u8 *)(long)state->skb->data;
 	const __u8 *end = (const __u8 *)(long)state->skb->data_end;
-	__u32 i;
 
-#pragma clang loop unroll(disable)
-	for (i = 0; i < READ_STEPS; i++) {
-		const __u8 *bytes = begin + (head->length & (READ_HEAD_MAX - 1));
-
-		if (bytes + 1 > end)
-			return 1;
-		state->result = http_head_bytes(head, bytes, end);
-		if (state->result != HTTP_MORE)
-			return 1;
-	}
-	return 0;
+	bytes += head->length & (READ_HEAD_MAX - 1);
+	if (bytes + 1 > end)
+		return 1;
+	state->result = http_head_bytes(head, bytes, end);
+	return state->result != HTTP_MORE;
 }
 
 /*

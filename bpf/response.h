@@ -107,48 +107,6 @@ core_inline enum response_event response_byte(struct response *response, __u8 by
 	return response_turn(response, byte);
 }
 
-/* Bytes that are taken at once. */
-#define RESPONSE_WORD 8
-
-/*
- * Take the next eight bytes, as response_byte() would, up to one from which something follows.
- *
- * word		the first byte in its lowest bits
- *
- * Returns the event of the last byte that was taken, and from RESPONSE_TAKEN on how many were.
- */
-#define RESPONSE_TAKEN 8 /* bits */
-core_global int response_word(struct response *response, __u64 word)
-{
-	enum response_event event;
-	__u32 i;
-
-	if (!response)
-		return RESPONSE_UNTIL_CLOSE;
-	for (i = 1; i <= RESPONSE_WORD; i++) {
-		event = response_byte(response, word);
-		if (event != RESPONSE_MORE)
-			return event | i << RESPONSE_TAKEN;
-		word >>= 8;
-	}
-	return RESPONSE_MORE | RESPONSE_WORD << RESPONSE_TAKEN;
-}
-
-/*
- * Likewise, only in a value that is not looked at, and where no LF ends it. Returns false, and takes
- * nothing, elsewhere.
- */
-core_inline bool response_plain(const struct response *response, __u64 word)
-{
-	const __u64 ones = 0x0101010101010101, lf = ones * '\n', high = ones * 0x80;
-
-	if (response->state != RESPONSE_IN_VALUE)
-		return false;
-	word ^= lf;
-	/* Nonzero where one of the eight bytes is zero. */
-	return !((word - ones) & ~word & high);
-}
-
 /*
  * Go on behind the bytes that RESPONSE_SKIP named, once they have gone by.
  *

@@ -8,8 +8,9 @@
 
 #include "text.h"
 
-#define SWIFT_WORD 8 /* bytes */
-#define SWIFT_NAME 3 /* words of a field's name: struct text_word holds as many */
+#define SWIFT_WORD  8 /* bytes */
+#define SWIFT_WORDS 4 /* that are looked at in one go */
+#define SWIFT_NAME  3 /* words of a field's name: struct text_word holds as many */
 
 #define SWIFT_EACH(byte) (0x0101010101010101ULL * (byte))
 #define SWIFT_HIGH	 SWIFT_EACH(0x80)

@@ -42,27 +42,12 @@ static bool follow(struct response *response, const uint8_t *bytes, size_t size,
 	return lost;
 }
 
-/* Take eight bytes, or up to one from which something follows. Returns how many were taken. */
-static size_t follow_word(struct response *response, const uint8_t *bytes, size_t at, bool to_head,
-			  struct marks *marks)
-{
-	uint64_t word;
-	int taken;
-
-	memcpy(&word, bytes + at, sizeof(word));
-	if (response_plain(response, word))
-		return RESPONSE_WORD;
-	taken = response_word(response, word);
-	at += taken >> RESPONSE_TAKEN;
-	note(response, taken & ((1 << RESPONSE_TAKEN) - 1), at, to_head, marks);
-	return taken >> RESPONSE_TAKEN;
-}
-
-/* A part of answers as a message is followed: bodies in one go, other bytes by eight. */
+/* A part of answers as a message is followed: bodies in one go, of other bytes several at a time. */
 static void follow_part(struct response *response, const uint8_t *bytes, size_t from, size_t to,
 			bool to_head, struct marks *marks)
 {
 	size_t at = from;
+	uint32_t taken;
 
 	while (at < to) {
 		if (response->skip > to - at) {
@@ -72,11 +57,12 @@ static void follow_part(struct response *response, const uint8_t *bytes, size_t 
 		if (response->skip) {
 			at += response->skip;
 			note(response, response_skipped(response), at, to_head, marks);
-		} else if (to - at >= RESPONSE_WORD) {
-			at += follow_word(response, bytes, at, to_head, marks);
 		} else {
-			note(response, response_byte(response, bytes[at]), at + 1, to_head, marks);
-			at++;
+			enum response_event event =
+				response_bytes(response, bytes + at, bytes + to, &taken);
+
+			at += taken;
+			note(response, event, at, to_head, marks);
 		}
 	}
 }

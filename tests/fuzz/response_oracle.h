@@ -9,7 +9,7 @@
 #include <ctype.h>
 
 #include "fuzz.h"
-#include "response.h"
+#include "response_swift.h"
 
 #define ORACLE_MARKS 4096
 

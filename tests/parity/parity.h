@@ -6,7 +6,7 @@
 #define SLUICE_PARITY_H
 
 #include "chunk.h"
-#include "response.h"
+#include "response_swift.h"
 
 #define PARITY_INPUT_MAX 20480
 

@@ -34,32 +34,30 @@ static void follow(struct response *response, const struct response_case *one, s
 		add_event(ret_events, parity_follow(response, one->bytes[i], one->to_head));
 }
 
-/* Take eight bytes as the message program does. Returns how many were taken. */
-static size_t follow_word(struct response *response, const struct response_case *one, size_t at,
+/* Take bytes as the message program does. Returns how many were taken. */
+static size_t follow_some(struct response *response, const struct response_case *one, size_t at,
 			  char *ret_events)
 {
-	__u64 word;
-	int taken;
+	const __u8 *bytes = (const __u8 *)one->bytes;
+	enum response_event event;
+	__u32 taken;
 
-	memcpy(&word, one->bytes + at, sizeof(word));
-	if (response_plain(response, word))
-		return RESPONSE_WORD;
-	taken = response_word(response, word);
-	add_event(ret_events, taken & ((1 << RESPONSE_TAKEN) - 1));
-	if ((taken & ((1 << RESPONSE_TAKEN) - 1)) == RESPONSE_END)
+	event = response_bytes(response, bytes + at, bytes + one->size, &taken);
+	add_event(ret_events, event);
+	if (event == RESPONSE_END)
 		response_begin(response, one->to_head);
-	return taken >> RESPONSE_TAKEN;
+	return taken;
 }
 
-/* Follow bytes, eight at once wherever that is offered. */
+/* Follow bytes, several at once wherever that is offered. */
 static void follow_blocks(struct response *response, const struct response_case *one,
 			  char *ret_events)
 {
 	size_t i = 0;
 
 	while (i < one->size) {
-		if (one->size - i >= RESPONSE_WORD && !response->skip) {
-			i += follow_word(response, one, i, ret_events);
+		if (!response->skip) {
+			i += follow_some(response, one, i, ret_events);
 			continue;
 		}
 		follow(response, one, i, i + 1, ret_events);
