@@ -60,6 +60,7 @@ class Instance:
             "PORT": str(port),
             "ORIGIN": str(ORIGIN_PORT),
             "ROOT": ROOT,
+            "STAGE": stage.folder,
         }
         if application.template:
             with open(f"{ROOT}/tests/apps/{application.template}", encoding="utf-8") as file:

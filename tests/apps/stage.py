@@ -79,6 +79,14 @@ class Control(http.client.HTTPConnection):
         self.sock.settimeout(PATIENCE)
         self.sock.connect(self.path)
 
+    def call(self, method, target, body=None):
+        self.request(method, target, body and json.dumps(body))
+        response = self.getresponse()
+        text = response.read()
+        if response.status not in (200, 201):
+            raise AssertionError(f"{method} {target}: {response.status} {text}")
+        return json.loads(text)
+
 
 class Gate:
     """The daemon in front of the applications; bare: none, and every request is let through."""
@@ -101,13 +109,10 @@ class Gate:
 
     def call(self, method, target, body=None):
         control = Control(self.socket)
-        control.request(method, target, body and json.dumps(body))
-        response = control.getresponse()
-        text = response.read()
-        control.close()
-        if response.status not in (200, 201):
-            raise AssertionError(f"{method} {target}: {response.status} {text}")
-        return json.loads(text)
+        try:
+            return control.call(method, target, body)
+        finally:
+            control.close()
 
     def key(self, per_minute=10000, per_day=100000):
         """A new key's record, with its text as "key"."""
@@ -256,7 +261,8 @@ def clear_away(cgroup, folder):
     end = time.monotonic() + PATIENCE
     while os.path.exists(cgroup) and time.monotonic() < end:
         try:
-            os.rmdir(cgroup)
+            for group, *_ in os.walk(cgroup, topdown=False):
+                os.rmdir(group)
         except OSError:
             time.sleep(0.01)
     shutil.rmtree(folder)
@@ -274,9 +280,14 @@ def outside():
         clear_away(cgroup, folder)
 
 
-def main(tests):
-    """The main of a test program: tests(stage, results) runs on a stage of its own."""
+def on_stage(act):
+    """Run act(arguments), a folder, a cgroup and the command line's, in namespaces of its own."""
     sys.stdout.reconfigure(line_buffering=True)
     if sys.argv[1:2] == ["--inside"]:
-        sys.exit(inside(tests, sys.argv[2:]))
+        sys.exit(act(sys.argv[2:]))
     sys.exit(outside())
+
+
+def main(tests):
+    """The main of a test program: tests(stage, results) runs on a stage of its own."""
+    on_stage(lambda arguments: inside(tests, arguments))

@@ -17,19 +17,9 @@ import time
 from applications import APPLICATIONS, BARE, ORIGIN
 from scene import Checks
 from stage import ROOT, main, run
-from wire import Connection, request
+from wire import BROWSER, Connection, request
 
 ROUNDS = 2000  # requests for each figure about cost
-BROWSER = [
-    "Connection: keep-alive",
-    'sec-ch-ua: "Chromium";v="126", "Not A Brand";v="8"',
-    "sec-ch-ua-mobile: ?0",
-    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0",
-    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
-    "Accept-Encoding: gzip, deflate",
-    "Accept-Language: en-US,en;q=0.9",
-    "Cookie: " + "; ".join(f"session_{i}={'0123456789abcdef' * 6}" for i in range(27)),
-]
 CHECKS = Checks()
 promise = CHECKS.promise
 
