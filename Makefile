@@ -208,7 +208,7 @@ fuzz-gate: build/test/tests/net/test_fuzz_gate build/test/sluiced $(NET_TOOLS)
 TESTS := $(UNIT_TESTS) build/test/tests/parity/parity $(NET_TESTS) $(CLI_TESTS) $(FUZZERS) build/fuzz/rows
 
 check-build: ## build all, the tests too
-check-build: all build/example-api build/test/sluiced build/test/sluice $(TESTS) $(NET_TOOLS)
+check-build: all build/example-api build/bench/pace build/test/sluiced build/test/sluice $(TESTS) $(NET_TOOLS)
 
 test: ## install what is missing, build and pass the tests (as root)
 	$(Q)scripts/setup --test
@@ -225,6 +225,19 @@ test-apps: ## install the applications and clients of the README's table, and pa
 	$(Q)scripts/setup --apps
 	$(Q)$(MAKE) --no-print-directory all build/test/sluiced build/test/app_go
 	$(Q)tests/run --apps
+
+# The bench's sender of requests at a fixed rate.
+build/bench/pace: tests/perf/pace.c Makefile
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE $(OUR_CFLAGS) $(CFLAGS) $< -o $@
+
+bench: ## measure the gate, the bare application and other gateways, 20 minutes (as root); BENCH_OPTIONS="--rounds 5"
+bench-quick: ## measure the gate and the bare application, less than a minute (as root)
+bench bench-quick:
+	$(Q)scripts/setup --bench
+	$(Q)$(MAKE) --no-print-directory all build/bench/pace
+	$(Q)tests/perf/bench.py $(if $(filter bench-quick,$@),--quick) $(BENCH_OPTIONS)
 
 # Debian's packages of the kernels, and which of the tests.
 KERNELS  ?= linux-image-cloud-amd64 linux-image-6.12-cloud-amd64
@@ -271,4 +284,4 @@ uninstall: ## remove what install put there
 clean: ## remove what was built
 	rm -rf build
 
-.PHONY: all help test test-apps vm-programs test-vm fuzz fuzz-gate check-build format format-check run install uninstall clean
+.PHONY: all help test test-apps bench bench-quick vm-programs test-vm fuzz fuzz-gate check-build format format-check run install uninstall clean

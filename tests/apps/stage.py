@@ -283,9 +283,10 @@ def outside():
 def on_stage(act):
     """Run act(arguments), a folder, a cgroup and the command line's, in namespaces of its own."""
     sys.stdout.reconfigure(line_buffering=True)
-    if sys.argv[1:2] == ["--inside"]:
-        sys.exit(act(sys.argv[2:]))
-    sys.exit(outside())
+    try:
+        sys.exit(act(sys.argv[2:]) if sys.argv[1:2] == ["--inside"] else outside())
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def main(tests):
