@@ -19,10 +19,12 @@ import chart
 import load
 import report
 import variants
-from credentials import Credentials
+from credentials import SPENT_KEYS, Credentials
 from stage import ROOT, Stage, on_stage
 
 OUTPUT = f"{ROOT}/build/bench"
+IDLE_SECONDS = 2
+IDLE_SHARE = 0.1  # of one processor that others may use
 
 
 def parse(arguments):
@@ -36,16 +38,21 @@ def parse(arguments):
     for name, default in zip(("rounds", "seconds", "keys"), defaults):
         if getattr(options, name) is None:
             setattr(options, name, default)
+    if options.keys <= SPENT_KEYS:
+        parser.error(f"--keys: {SPENT_KEYS} of them are used up, and there must be others")
     return options
 
 
-def print_background():
-    """What the machine does by itself: all of that is in the figures."""
-    seconds = 2
+def print_conditions(measured):
+    """Versions, and what the machine does by itself: all of that is in the figures."""
+    versions = {variant.command[0]: variant.version() for variant in measured}
+    programs = ", ".join(f"{program} {version}" for program, version in versions.items())
     before = load.busy_ticks()
-    time.sleep(seconds)
-    share = (load.busy_ticks() - before) * load.TICK_US / 1e6 / seconds
-    print(f"Load of the idle machine: {share:.1%} of one of its {os.cpu_count()} processors.")
+    time.sleep(IDLE_SECONDS)
+    share = (load.busy_ticks() - before) * load.TICK_US / 1e6 / IDLE_SECONDS
+    print(f"Linux {os.uname().release}, {os.cpu_count()} processors; {programs}.")
+    print(f"Load of the idle machine: {share:.1%} of one processor", end="")
+    print(": too much for figures that mean anything." if share > IDLE_SHARE else ".")
 
 
 def applicable(workload, variant):
@@ -111,7 +118,7 @@ def act(arguments):
     start = time.monotonic()
     try:
         bench = Bench(Stage(folder, cgroup, ["--release"]), options)
-        print_background()
+        print_conditions(bench.variants)
         bench.run()
         bench.stop()
     except AssertionError as problem:

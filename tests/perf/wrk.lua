@@ -3,8 +3,8 @@
 --
 --	wrk ... -s wrk.lua URL -- FILE SIZE [--statuses]	SIZE: bytes of each request
 --
--- Statuses are counted on demand alone: wrk makes a Lua table of every answer for that, which takes as much
--- time as all else that it does. It counts those from 400 on by itself.
+-- Each status is counted on demand alone: wrk makes a Lua table of every answer's fields for that, and its
+-- own work would be a good part of what is measured. It counts those from 400 on by itself.
 local texts, turn, threads = {}, 0, {}
 
 -- What all processors worked since the machine booted, in clock ticks; stolen time is no work.
