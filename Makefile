@@ -208,7 +208,7 @@ fuzz-gate: build/test/tests/net/test_fuzz_gate build/test/sluiced $(NET_TOOLS)
 TESTS := $(UNIT_TESTS) build/test/tests/parity/parity $(NET_TESTS) $(CLI_TESTS) $(FUZZERS) build/fuzz/rows
 
 check-build: ## build all, the tests too
-check-build: all build/example-api build/bench/pace build/test/sluiced build/test/sluice $(TESTS) $(NET_TOOLS)
+check-build: all build/example-api build/bench/pace build/bench/core build/test/sluiced build/test/sluice $(TESTS) $(NET_TOOLS)
 
 test: ## install what is missing, build and pass the tests (as root)
 	$(Q)scripts/setup --test
@@ -231,6 +231,22 @@ build/bench/pace: tests/perf/pace.c Makefile
 	$(say) CC $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) -D_GNU_SOURCE $(OUR_CFLAGS) $(CFLAGS) $< -o $@
+
+# What a decision takes; built for use, without the sanitizers.
+build/bench/core.skel.h: build/bpf/tests/perf/core.o
+	$(say) SKEL $@
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name core_bpf > $@
+build/obj/tests/perf/core.o: build/bench/core.skel.h
+build/obj/tests/perf/core.o: OUR_CPPFLAGS += -Ibuild/bench
+build/bench/core: build/obj/tests/perf/core.o $(LIB_SOURCES:%.c=build/obj/%.o)
+	$(say) LINK $@
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(OUR_LDFLAGS) $(LDFLAGS) -Wl,--as-needed $^ $(LDLIBS) -o $@
+
+bench-core: ## measure what a decision takes in the kernel, part by part (as root)
+	$(Q)scripts/setup
+	$(Q)$(MAKE) --no-print-directory build/bench/core
+	$(Q)build/bench/core
 
 bench: ## measure the gate, the bare application and other gateways, 20 minutes (as root); BENCH_OPTIONS="--rounds 5"
 bench-quick: ## measure the gate and the bare application, less than a minute (as root)
@@ -284,4 +300,4 @@ uninstall: ## remove what install put there
 clean: ## remove what was built
 	rm -rf build
 
-.PHONY: all help test test-apps bench bench-quick vm-programs test-vm fuzz fuzz-gate check-build format format-check run install uninstall clean
+.PHONY: all help test test-apps bench bench-quick bench-core vm-programs test-vm fuzz fuzz-gate check-build format format-check run install uninstall clean

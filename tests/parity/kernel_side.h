@@ -16,8 +16,7 @@ extern struct parity_bpf *kernel;
 extern struct parity_bpf__bss *inside; /* the programs' variables */
 
 /* Run a program on a packet; returns what it returned. */
-int run_on(struct bpf_program *program, const void *packet, size_t size, int repeat,
-	   __u32 *ret_duration_ns);
+int run_on(struct bpf_program *program, const void *packet, size_t size);
 
 /* The same where the packet does not matter. */
 int run(struct bpf_program *program);

@@ -14,22 +14,17 @@
 #define LIMIT	  16384 /* of a head, bytes */
 #define MUTATIONS 10000
 #define NOON	  (20000ULL * LIMIT_DAY_MS + 720 * LIMIT_MINUTE_MS)
-#define KEY	  "gx_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
 
 struct parity_bpf *kernel;
 struct parity_bpf__bss *inside;
 
 /* Run a program on a packet; returns what it returned. */
-int run_on(struct bpf_program *program, const void *packet, size_t size, int repeat,
-	   __u32 *ret_duration_ns)
+int run_on(struct bpf_program *program, const void *packet, size_t size)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = size,
-		    .repeat = repeat);
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = size);
 
 	if (bpf_prog_test_run_opts(bpf_program__fd(program), &options))
 		fail_msg("%s cannot be run", bpf_program__name(program));
-	if (ret_duration_ns)
-		*ret_duration_ns = options.duration;
 	return options.retval;
 }
 
@@ -37,7 +32,7 @@ int run(struct bpf_program *program)
 {
 	static const char nothing[PACKET_MIN];
 
-	return run_on(program, nothing, sizeof(nothing), 1, NULL);
+	return run_on(program, nothing, sizeof(nothing));
 }
 
 static void compare_token(const struct token *token, __u32 length, const struct settings *settings)
@@ -163,58 +158,6 @@ static void records_are_judged_alike(void **state)
 	}
 }
 
-/* A browser's request, some 500 bytes. */
-static const char usual[] =
-	"GET /api/v1/models?limit=20&after=model_0001 HTTP/1.1\r\n"
-	"Host: api.example.com\r\n"
-	"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
-	"Accept: application/json, text/plain;q=0.9, */*;q=0.8\r\n"
-	"Accept-Language: en-GB,en;q=0.7,de;q=0.3\r\n"
-	"Accept-Encoding: gzip, deflate, br, zstd\r\n"
-	"Authorization: Bearer " KEY "\r\n"
-	"Connection: keep-alive\r\n"
-	"Sec-Fetch-Dest: empty\r\n"
-	"Sec-Fetch-Mode: cors\r\n"
-	"Cache-Control: no-cache\r\n"
-	"\r\n";
-
-/* The best of some rounds, in ns a run: what else the machine does only adds to it. */
-static __u32 measure(struct bpf_program *program, size_t size)
-{
-	__u32 best = ~0u, duration_ns;
-
-	for (int round = 0; round < 10; round++) {
-		run_on(program, usual, size, 20000, &duration_ns);
-		best = duration_ns < best ? duration_ns : best;
-	}
-	return best;
-}
-
-static void a_usual_head_is_read_in_good_time(void **state)
-{
-	struct settings settings = { .key_word = "gx" };
-	__u32 head_ns, token_ns, limit_ns;
-
-	(void)state;
-	inside->input.limit = LIMIT;
-	assert_int_equal(run_on(kernel->progs.parity_packet, usual, sizeof(usual) - 1, 1, NULL),
-			 HTTP_DONE);
-	head_ns = measure(kernel->progs.parity_packet, sizeof(usual) - 1);
-	memset(&inside->token, 0, sizeof(inside->token));
-	memcpy(inside->token.text, KEY, sizeof(KEY) - 1);
-	inside->settings = settings;
-	inside->input.length = sizeof(KEY) - 1;
-	assert_int_equal(run(kernel->progs.parity_token), true);
-	token_ns = measure(kernel->progs.parity_token, PACKET_MIN);
-	inside->policy.per_minute = 10000;
-	inside->policy.per_day = 100000;
-	limit_ns = measure(kernel->progs.parity_limit, PACKET_MIN);
-	print_message("# head of %zu bytes %u ns, key's shape and digest %u ns, limits %u ns\n",
-		      sizeof(usual) - 1, head_ns, token_ns, limit_ns);
-	/* Far above what it takes, so that a busy machine does not fail it. */
-	assert_true(head_ns + token_ns + limit_ns < 50000);
-}
-
 static int load(void **state)
 {
 	(void)state;
@@ -238,7 +181,6 @@ int main(void)
 		cmocka_unit_test(keys_are_judged_and_hashed_alike),
 		cmocka_unit_test(requests_are_counted_alike),
 		cmocka_unit_test(records_are_judged_alike),
-		cmocka_unit_test(a_usual_head_is_read_in_good_time),
 	};
 	struct CMUnitTest all[PARSER_TESTS + sizeof(tests) / sizeof(*tests)];
 

@@ -54,7 +54,7 @@ static void compare_head(const __u8 *bytes, size_t size)
 	memcpy(packet, bytes, size);
 	size = size < PACKET_MIN ? PACKET_MIN : size;
 	result = parse(&head, inside->input.limit, packet, size);
-	if (run_on(kernel->progs.parity_packet, packet, size, 1, NULL) != (int)result ||
+	if (run_on(kernel->progs.parity_packet, packet, size) != (int)result ||
 	    memcmp(&head, &inside->head, sizeof(head))) {
 		show("a head in a packet", packet, size);
 		fail();
@@ -212,7 +212,7 @@ static void compare_scan(struct chunk chunk, const __u8 *bytes, size_t size, __u
 	inside->chunk = chunk;
 	inside->input.length = before;
 	result = scan(&chunk, packet + before, size, &end);
-	if (run_on(kernel->progs.parity_scan, packet, before + size, 1, NULL) != result ||
+	if (run_on(kernel->progs.parity_scan, packet, before + size) != result ||
 	    inside->end != before + end || memcmp(&chunk, &inside->chunk, sizeof(chunk))) {
 		show("a chunked body in a packet", packet, before + size);
 		fail();
