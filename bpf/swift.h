@@ -9,7 +9,7 @@
 #include "text.h"
 
 #define SWIFT_WORD  8 /* bytes */
-#define SWIFT_WORDS 4 /* that are looked at in one go */
+#define SWIFT_WORDS 6 /* that are looked at in one go */
 #define SWIFT_NAME  3 /* words of a field's name: struct text_word holds as many */
 
 #define SWIFT_EACH(byte) (0x0101010101010101ULL * (byte))
