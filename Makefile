@@ -139,11 +139,12 @@ build/test/tests/net/test_fuzz_gate: $(FUZZ_GATE)
 # Programs that are wrong, for the probes to find.
 build/bpf/tests/net/unfit.o: bpf/answer.bpf.c
 build/bpf/tests/net/late.o: bpf/gate.bpf.c
+build/bpf/tests/net/busy.o: bpf/inject.bpf.c
 build/test/%.skel.h: build/bpf/tests/net/%.o
 	$(say) SKEL $@
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
-build/test/obj/tests/net/test_probe.o: build/test/unfit.skel.h build/test/late.skel.h build/sluice.skel.h
+build/test/obj/tests/net/test_probe.o: build/test/unfit.skel.h build/test/late.skel.h build/test/busy.skel.h build/sluice.skel.h
 build/test/obj/tests/net/test_agents.o build/test/obj/tests/net/test_overtaken.o: build/test/agent.skel.h
 
 build/test/tests/cli/test_%: build/test/obj/tests/cli/test_%.o $(CLI_SHARED) $(NET_SHARED) $(TEST_LIB)

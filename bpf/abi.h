@@ -235,7 +235,7 @@ enum injected {
 	INJECTED_MORE,	/* a head of at most `number` bytes goes on behind it */
 	INJECTED_WAIT,	/* try again: an earlier answer is not out yet (HANDOFF_TURN follows), or
 			 * the application has not read enough */
-	INJECTED_PASS,	/* it comes out at the injector's other end, for `receiver` */
+	INJECTED_PASS,	/* it comes out at the injector's other end, to be delivered */
 	INJECTED_LOST,	/* it was to be passed, but could not be given to the application; said by
 			 * the relay itself */
 };
@@ -246,10 +246,16 @@ enum injected {
  */
 struct injecting {
 	struct injection
-		bytes;	/* whose the datagram's bytes are; kind 0: they are a struct injection */
-	__u32 result;	/* enum injected */
-	__u32 number;	/* bytes; INJECTED_WAIT to INJECT_END: what `eaten` is now */
-	__u64 receiver; /* cookie of the connection that gets what is sent on the deliverer */
+		bytes; /* whose the datagram's bytes are; kind 0: they are a struct injection */
+	__u32 result;  /* enum injected */
+	__u32 number;  /* bytes; INJECTED_WAIT to INJECT_END: what `eaten` is now */
+};
+
+/* Value of `delivering`, a single element: what may be sent on the deliverer. */
+struct delivering {
+	__u64 cookie; /* of the connection that gets it */
+	__u32 left;   /* bytes */
+	__u32 reserved;
 };
 
 /* Value of `marks`: what the gate knows of a socket. One from before the gate has none. */

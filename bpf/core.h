@@ -2,9 +2,10 @@
 /*
  * The shim under the decision core: what differs between the kernel and user space.
  *
- * The core (text.h, swift.h, http.h, token.h, blake2b.h, limit.h, decide.h, response.h, chunk.h) is
- * compiled into the BPF programs and into the daemon and its tests alike. It is pure: bytes and
- * records in, verdict out. This is the only file that asks which target it is compiled for.
+ * The core (text.h, swift.h, http_swift.h, token.h, blake2b.h, limit.h, decide.h, response_swift.h and
+ * chunk.h, with what they include) is compiled into the BPF programs and into the daemon and its tests
+ * alike. It is pure: bytes and records in, verdict out. This is the only file that asks which target it
+ * is compiled for.
  */
 #ifndef SLUICE_CORE_H
 #define SLUICE_CORE_H
@@ -56,7 +57,10 @@ static inline long core_loop(__u32 times, long (*step)(__u32 index, void *contex
 
 #endif
 
-/* The eight bytes at a place, the first of them lowest; and the other way round. */
+/*
+ * The eight bytes at a place, the first of them lowest, as all machines have it that this runs on; and the
+ * other way round. BPF's compiler would copy byte by byte, as it knows of no alignment.
+ */
 #ifdef __bpf__
 #define core_word(bytes) (*(const __u64 *)(bytes))
 #else

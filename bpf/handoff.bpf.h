@@ -46,7 +46,8 @@ static __always_inline const struct sk_psock *psock_of(const struct tcp_sock *tc
 
 /*
  * Whether a buffer that was redirected to the connection is still with the kernel's worker. What is
- * passed meanwhile queues behind it, but the application is woken at once.
+ * passed meanwhile queues behind it, but the application is woken at once; what is delivered would come
+ * before it (bpf/inject.bpf.c).
  */
 static __always_inline bool is_underway(struct tcp_sock *tcp)
 {

@@ -29,14 +29,14 @@ enum http_credential {
 	CREDENTIAL_MALFORMED, /* "Bearer" and something else */
 };
 
-/* Bytes of the head; `at` counts from the first byte that http_head_byte() was given. */
+/* Bytes of the head; `at` counts from the first byte that the parser was given. */
 struct http_span {
 	__u32 at;
 	__u32 length;
 };
 
 /*
- * Results hold once http_head_byte() returned HTTP_DONE or HTTP_EXPECTATION; is_head_method and
+ * Results hold once the parser returned HTTP_DONE or HTTP_EXPECTATION; is_head_method and
  * minor already where it returned something else after the request line.
  */
 struct http_head {

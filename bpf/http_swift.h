@@ -11,7 +11,7 @@
 #include "http.h"
 #include "swift.h"
 
-#define HTTP_SWIFT_MAX 56 /* bytes that one call takes, at most */
+#define HTTP_SWIFT_MAX (SWIFT_WORDS * SWIFT_WORD) /* bytes that one call takes, at most */
 
 /* Bytes that may change the state in which those of a class do not. */
 core_inline __u64 swift_not_plain(__u64 word, __u8 class)

@@ -52,14 +52,29 @@ static __always_inline int send_answer(struct judgement *judged)
 
 /*
  * Whether bytes cannot be delivered now: the application has so much to read that the kernel would take no
- * more from the client, or it is at its socket this moment, and the relay, which is all connections',
- * would wait for it. Here they count as not judged, of which the guard lets only so much in.
+ * more from the client; or there is something with the kernel's worker, which may be bytes that were passed
+ * before; or the application is at its socket this moment, and the relay, which is all connections', would
+ * wait for it. Here they count as not judged, of which the guard lets only so much in.
  */
 static __always_inline bool is_full(struct tcp_sock *tcp)
 {
 	struct sock *sk = (struct sock *)tcp;
 
-	return sk->sk_backlog.rmem_alloc.counter > sk->sk_rcvbuf || sk->sk_lock.owned;
+	return sk->sk_backlog.rmem_alloc.counter > sk->sk_rcvbuf || is_underway(tcp) ||
+	       sk->sk_lock.owned;
+}
+
+/* Out at the injector's other end, to be sent on the deliverer: that many bytes, for that connection. */
+static __always_inline int pass(const struct judgement *judged, struct injecting *to)
+{
+	__u32 zero = 0;
+	struct delivering *delivery = bpf_map_lookup_elem(&delivering, &zero);
+
+	if (!delivery)
+		return SK_DROP;
+	delivery->cookie = judged->cookie;
+	delivery->left = judged->skb->len;
+	return report(to, INJECTED_PASS, 0, SK_PASS);
 }
 
 static __noinline int inject_bytes(struct judgement *judged, struct injecting *to)
@@ -87,8 +102,7 @@ static __noinline int inject_bytes(struct judgement *judged, struct injecting *t
 		conn->judged += length;
 		if (conn->turns != turns)
 			count(COUNTER_ADMITTED_SLOW);
-		to->receiver = judged->cookie;
-		return report(to, INJECTED_PASS, 0, SK_PASS);
+		return pass(judged, to);
 	default: /* STEP_EAT, STEP_ANSWER */
 		conn->judged += length;
 		conn->eaten += length;
@@ -188,7 +202,8 @@ int sluice_inject(struct __sk_buff *skb)
 }
 
 /*
- * What the relay sends on its deliverer: bytes that were judged, for the application.
+ * What the relay sends on its deliverer: as many bytes as were judged last, for that application. They may
+ * come in several messages. There is nobody to give any others to.
  *
  * One for a connection that has ended must fail by itself. Once a message was dropped, the kernel drops
  * all that is sent on that socket from then on; what the sink does not take fails with EPIPE, alone.
@@ -196,13 +211,15 @@ int sluice_inject(struct __sk_buff *skb)
 SEC("sk_msg")
 int sluice_deliver(struct sk_msg_md *msg)
 {
-	struct injecting *to;
-	__u32 zero = 0;
+	__u32 zero = 0, size = msg->size;
+	struct delivering *delivery = bpf_map_lookup_elem(&delivering, &zero);
 	__u64 the_sink = 0;
 
-	to = bpf_map_lookup_elem(&injecting, &zero);
-	if (to && bpf_msg_redirect_hash(msg, &socks, &to->receiver, BPF_F_INGRESS) == SK_PASS)
-		return SK_PASS;
+	if (delivery && size <= delivery->left) {
+		delivery->left -= size;
+		if (bpf_msg_redirect_hash(msg, &socks, &delivery->cookie, BPF_F_INGRESS) == SK_PASS)
+			return SK_PASS;
+	}
 	return bpf_msg_redirect_hash(msg, &sink, &the_sink, 0);
 }
 

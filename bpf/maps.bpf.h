@@ -119,6 +119,14 @@ struct {
 	__type(value, struct injecting);
 } injecting SEC(".maps") __weak;
 
+/* Beside the deliverer: what was judged last. The relay cannot write it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct delivering);
+} delivering SEC(".maps") __weak;
+
 /* What the gate knows of a socket, where only the socket is at hand. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

@@ -43,7 +43,7 @@ struct kernel {
 };
 
 /*
- * Put the verdict, the message and the injector's program in place. The dispatchers are attached once
+ * Put the verdict, the message, the injector's and the deliverer's program in place. The dispatchers are attached once
  * for the life of the sockhash, both before the first socket is in it.
  *
  * taken_over	the sockhash has them already

@@ -6,6 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
 #include "probe.h"
 #include "probe_talk.h"
 #include "relay_sockets.h"
@@ -59,7 +62,12 @@ static const char *inject(struct bench *bench, enum injection_kind kind)
 /* What is for a connection that has ended fails, and that alone: what is sent behind it arrives. */
 static const char *fail_alone(struct bench *bench)
 {
-	bench->injecting->receiver = NO_COOKIE;
+	const struct delivering delivery = { .cookie = NO_COOKIE, .left = 1 };
+	__u32 zero = 0;
+
+	if (bpf_map_update_elem(bpf_map__fd(bench->programs->maps.delivering), &zero, &delivery,
+				BPF_ANY))
+		return "what is to be sent on cannot be said";
 	if (send(bench->deliverer[0], "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != EPIPE)
 		return "what is sent to a connection that has ended does not fail as it should";
 	return NULL;

@@ -130,7 +130,8 @@ static bool may_inject_bytes(const struct relay *relay)
 
 /*
  * Give the application what was judged. A connection that has ended, or that there is no memory for, is
- * one that lost it. Whatever else fails would fail for all: another relay has to do better.
+ * one that lost it. Whatever else fails would fail for all: this relay does nothing more, and another has
+ * to do better.
  */
 static void deliver(struct relay *relay, size_t length)
 {
@@ -148,6 +149,8 @@ static int inject(void *data, const struct injection *injection, const void *byt
 	struct relay *relay = data;
 	ssize_t sent;
 
+	if (relay->loop.stopped)
+		return -ECANCELED;
 	if (bytes && !may_inject_bytes(relay))
 		return -EAGAIN;
 	*relay->injecting = (struct injecting){ .result = INJECTED_GONE };
@@ -212,7 +215,7 @@ static void on_records(void *data)
 		r = ring_buffer__consume(relay->handoff);
 		flush(relay);
 		run_streams(relay);
-	} while (r == -EINTR);
+	} while (r == -EINTR && !relay->loop.stopped);
 }
 
 static void adopt_orphans(struct relay *relay)

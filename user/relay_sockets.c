@@ -110,14 +110,15 @@ static ssize_t receive(int injector, uint8_t *bytes, size_t size)
 
 int relay_deliver(int injector, int deliverer, size_t length)
 {
-	uint8_t bytes[INJECT_BYTES_MAX];
-	ssize_t sent = receive(injector, bytes, sizeof(bytes));
+	uint8_t bytes[INJECT_BYTES_MAX + 1]; /* one more, to see that there is more */
+	ssize_t received = receive(injector, bytes, sizeof(bytes)), sent;
 	int r = -EBADMSG;
 
-	if (sent == (ssize_t)length) {
+	if (received == (ssize_t)length) {
 		sent = send(deliverer, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 		r = sent == (ssize_t)length ? 0 : sent < 0 ? -errno : -EPIPE;
 	}
-	sodium_memzero(bytes, length);
+	if (received > 0)
+		sodium_memzero(bytes, received);
 	return r;
 }

@@ -27,12 +27,12 @@ int relay_sink_await_broken(int sink);
 
 /*
  * Take what the injector's program passed (INJECTED_PASS) from the injector's other end, and give it to
- * the application that struct injecting names.
+ * the application that they are for (struct delivering).
  *
  * length	of what was passed, bytes: INJECT_BYTES_MAX at most
  *
- * -EPIPE: the connection has ended meanwhile. -ENOMEM, -EAGAIN: there is no memory; some of it may have
- * been given. -EBADMSG, -EACCES: something else came out, or the gate's program dropped it: the sockets
+ * -EPIPE: the connection has ended meanwhile, or some was given and there is no memory for the rest.
+ * -ENOMEM, -EAGAIN: there is no memory for any. -EBADMSG, -EACCES: something else came out, or the gate's program dropped it: the sockets
  * are of no use any more.
  */
 int relay_deliver(int injector, int deliverer, size_t length);

@@ -20,6 +20,8 @@
 #include "http_client.h"
 #include "probe.h"
 #include "probe_bench.h"
+#include "probe_talk.h"
+#include "test/busy.skel.h"
 #include "test/late.skel.h"
 #include "test/unfit.skel.h"
 
@@ -136,6 +138,24 @@ static void worker_is_late(struct bench *bench)
 	put_program(bench->programs->maps.verdict_program,
 		    dup(bpf_program__fd(late->progs.sluice_verdict)));
 	late_bpf__destroy(late);
+}
+
+/* An injector keeps the program it was made with, so that it goes into the table again. */
+static void worker_is_busy(struct bench *bench)
+{
+	int injectors = bpf_map__fd(bench->programs->maps.injectors);
+	__u64 zero = 0, injector = bench->injector[1];
+	struct busy_bpf *busy = busy_bpf__open();
+
+	assert_non_null(busy);
+	share_tables(bench, busy->obj);
+	assert_int_equal(busy_bpf__load(busy), 0);
+	assert_int_equal(bpf_map_delete_elem(injectors, &zero), 0);
+	assert_int_equal(bpf_prog_attach(bpf_program__fd(busy->progs.sluice_inject), injectors,
+					 BPF_SK_SKB_VERDICT, 0),
+			 0);
+	assert_int_equal(bpf_map_update_elem(injectors, &zero, &injector, BPF_ANY), 0);
+	busy_bpf__destroy(busy);
 }
 
 static void nothing_is_enrolled(struct bench *bench)
@@ -344,6 +364,30 @@ static void behind_answer(void **state)
 	}
 }
 
+/* Bytes that were passed may be with the kernel's worker yet: those behind them wait. */
+static void in_order(void **state)
+{
+	struct bench *bench = open_bench();
+	size_t length = talk_admitted_length(bench), half = length / 2;
+	struct injection injection = { .kind = INJECT_BYTES };
+
+	(void)state;
+	worker_is_busy(bench);
+	assert_null(talk_connect(bench, NULL));
+	assert_null(talk_send_part(bench, 0, half));
+	assert_true(bench_relay(bench));
+	assert_null(talk_send_part(bench, half, length));
+	while (bench->kept_length < length)
+		assert_true(bench_relay(bench));
+	injection.cookie = bench_cookie(bench);
+	injection.number = bench->kept_length;
+	assert_int_equal(bench_inject(bench, &injection, bench->kept, length), INJECTED_WAIT);
+	assert_null(talk_application_reads_nothing(bench));
+	assert_int_equal(bench_inject(bench, &injection, bench->kept, length), INJECTED_TAKEN);
+	assert_null(talk_application_reads(bench));
+	bench_close(bench);
+}
+
 /* --- the daemon -------------------------------------------------------------------------------- */
 
 /* Packets longer than so many bytes are lost, which the longer of the probes' requests are. */
@@ -512,6 +556,7 @@ static const struct promise promises[] = {
 	{ "each probe finds what it is for, and says so", found, ONCE },
 	{ "a probe is made again where the kernel was not done with an answer", behind_answer,
 	  ONCE },
+	{ "what is sent back in waits for what the kernel's worker has", in_order, ONCE },
 	{ "where a probe fails no gate goes up, and the daemon says which", refused, ONCE },
 	{ "where a probe fails a gate that stands goes on", stands_on, ONCE },
 	{ "probes touch nothing of a gate that stands", left_alone, ONCE },

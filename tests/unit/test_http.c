@@ -367,7 +367,89 @@ static void no_single_byte_moves_the_end_of_a_head(void **state)
 	}
 }
 
+/*
+ * What the parser finds where bytes are taken several at a time: those before the cut, then the rest, each
+ * where a read beyond them is caught.
+ */
+static enum http_result take_cut(struct http_head *head, const char *text, size_t size, size_t cut)
+{
+	enum http_result result = HTTP_MORE;
+
+	for (size_t from = 0, to = cut; from < size; from = to, to = size) {
+		__u8 *bytes = malloc(to - from);
+		__u32 begin = head->length;
+
+		assert_non_null(bytes);
+		memcpy(bytes, text + from, to - from);
+		while (result == HTTP_MORE && head->length - begin < to - from)
+			result = http_head_bytes(head, bytes + (head->length - begin),
+						 bytes + (to - from));
+		free(bytes);
+	}
+	return result;
+}
+
+static void check_taken(const char *text, size_t size, __u32 limit, size_t cut)
+{
+	struct http_head one_by_one, several;
+	enum http_result result;
+
+	http_head_begin(&one_by_one, limit);
+	result = parse(&one_by_one, text, size);
+	http_head_begin(&several, limit);
+	if (take_cut(&several, text, size, cut) != result ||
+	    memcmp(&several, &one_by_one, sizeof(several)))
+		fail_msg("limit %u, cut at %zu: %s", limit, cut, text);
+}
+
+#define LONG_VALUE "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz"
+
+static void bytes_taken_several_at_a_time_are_read_alike(void **state)
+{
+	static const char *const heads[] = {
+		"GET /api/v1/models?limit=20 HTTP/1.1\r\nHost: api.example.com:8080\r\n"
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\n" BEARER
+		"Connection: keep-alive\r\nCache-Control: no-cache\r\n\r\n",
+		HEAD("x_y: 1\r\nContent-Length: 5\r\n"),
+		HEAD("Connection: close, keep-alive\r\n"),
+		HEAD("Connection: keep-alive\r\nConnection: keep-alive\r\n"),
+		HEAD("Authorization: x Bearer " KEY "\r\n"),
+		HEAD("authorization:\tBEARER " KEY "\r\n"),
+		HEAD("A234567: 8\r\nA2345678: 9\r\nA23456789012345: 6\r\n"
+		     "A234567890123456: 7\r\nA2345678901234567890123: 4\r\n"
+		     "A23456789012345678901234: 5\r\n"),
+		HEAD("X: " LONG_VALUE "\r\nY:" LONG_VALUE "\x7f\r\n"),
+		"\r\nOPTIONS /" LONG_VALUE " HTTP/1.0\r\nX-Key-Id: " LONG_VALUE "\r\n\r\n",
+		"CONNECT /" LONG_VALUE " HTTP/1.1\r\n\r\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
+		size_t size = strlen(heads[i]);
+
+		for (size_t at = 1; at <= size; at++) {
+			check_taken(heads[i], size, LIMIT, at);
+			check_taken(heads[i], size, at, size);
+		}
+	}
+}
+
+static void fields_taken_several_bytes_at_a_time_are_counted(void **state)
+{
+	char text[8192] = LINE HOST;
+
+	(void)state;
+	for (int fields = 2; fields <= 102; fields++) {
+		size_t size = strlen(text);
+
+		check_taken(text, size, LIMIT, size);
+		snprintf(text + size, sizeof(text) - size, "Abc: 0123456789abcdefghijklm\r\n");
+	}
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(bytes_taken_several_at_a_time_are_read_alike),
+	cmocka_unit_test(fields_taken_several_bytes_at_a_time_are_counted),
 	cmocka_unit_test(a_head_ends_at_its_last_byte),
 	cmocka_unit_test(framing_is_reported),
 	cmocka_unit_test(persistence_follows_version_and_connection),
