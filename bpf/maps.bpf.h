@@ -77,32 +77,25 @@ struct {
 	__type(value, __u64);
 } socks SEC(".maps") __weak;
 
+/* A socket of the relay's, at key 0. */
+struct one_socket {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, __u64);
+};
+
 /*
- * The relay's sink, at key 0: a socket whose sending side is broken. A buffer that is redirected to
+ * The relay's sink: a socket whose sending side is broken. A buffer that is redirected to
  * it is eaten without waking anybody (handoff.bpf.h).
  */
-struct {
-	__uint(type, BPF_MAP_TYPE_SOCKHASH);
-	__uint(max_entries, 1);
-	__type(key, __u64);
-	__type(value, __u64);
-} sink SEC(".maps") __weak;
+struct one_socket sink SEC(".maps") __weak;
 
-/* The relay's way back in, at key 0. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SOCKHASH);
-	__uint(max_entries, 1);
-	__type(key, __u64);
-	__type(value, __u64);
-} injectors SEC(".maps") __weak;
+/* The relay's way back in. */
+struct one_socket injectors SEC(".maps") __weak;
 
-/* The relay's way to applications, at key 0: a TCP socket, what is sent on which is redirected. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SOCKHASH);
-	__uint(max_entries, 1);
-	__type(key, __u64);
-	__type(value, __u64);
-} deliverers SEC(".maps") __weak;
+/* The relay's way to applications: a TCP socket, what is sent on which is redirected. */
+struct one_socket deliverers SEC(".maps") __weak;
 
 /* To the relay: struct handoff. It outlives whoever reads it. */
 struct {

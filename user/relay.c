@@ -42,7 +42,7 @@
  * is room for the rest besides: an answer and an end for each connection there can be.
  */
 #define INJECTED_BYTES_MAX STREAM_BYTES_MAX
-#define SEND_BUFFER	   (INT_MAX / 2) /* which the kernel doubles */
+#define INJECTOR_BUFFER	   (INT_MAX / 2) /* which the kernel doubles */
 
 struct relay {
 	struct loop loop;
@@ -287,29 +287,20 @@ static int open_sink(struct relay *relay)
 	return relay_sink_await_broken(relay->sink[0]);
 }
 
-static int make_roomy(int socket)
-{
-	const int size = SEND_BUFFER;
-
-	return setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) ? -errno : 0;
-}
-
 static int open_injector(struct relay *relay)
 {
-	int r;
+	const int size = INJECTOR_BUFFER;
 
-	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, relay->injector))
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, relay->injector) ||
+	    setsockopt(relay->injector[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
 		return -errno;
-	r = make_roomy(relay->injector[0]);
-	return r ? r : put_socket(relay, "injectors", relay->injector[1]);
+	return put_socket(relay, "injectors", relay->injector[1]);
 }
 
 static int open_deliverer(struct relay *relay)
 {
 	int r = relay_socket_pair(relay->deliverer);
 
-	if (!r)
-		r = make_roomy(relay->deliverer[0]);
 	return r ? r : put_socket(relay, "deliverers", relay->deliverer[0]);
 }
 

@@ -32,8 +32,8 @@ int relay_sink_await_broken(int sink);
  * length	of what was passed, bytes: INJECT_BYTES_MAX at most
  *
  * -EPIPE: the connection has ended meanwhile, or some was given and there is no memory for the rest.
- * -ENOMEM, -EAGAIN: there is no memory for any. -EBADMSG, -EACCES: something else came out, or the gate's program dropped it: the sockets
- * are of no use any more.
+ * -ENOMEM, -EAGAIN: there is no memory for any. -EBADMSG, -EACCES: something else came out, or
+ * the gate's program dropped it: the sockets are of no use any more.
  */
 int relay_deliver(int injector, int deliverer, size_t length);
 
