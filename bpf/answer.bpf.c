@@ -17,8 +17,6 @@
 #include "reply.bpf.h"
 #include "response_swift.h"
 
-/* More windows, and bodies skipped between them, than the largest message (17 fragments of 32 KiB). */
-#define WINDOWS_MAX 1024
 /*
  * What an answer gets, with fixed-width places for the numbers: spaces before a value mean nothing
  * (RFC 9110 5.5). Four digits are enough, since the most that can be left is 9,999.
@@ -157,6 +155,22 @@ static __always_inline int replace_buffer(struct walk *walk)
 }
 
 /*
+ * Write the two headers into their place in the message, from one `at` its msg->data on. Returns nonzero
+ * where that is not of their size.
+ */
+core_global int write_headers(struct sk_msg_md *msg, __u32 at, __u32 remaining, __u64 reset_ms)
+{
+	__u8 *p = place(msg, at, HEADERS_LENGTH);
+
+	if (!p)
+		return 1;
+	__builtin_memcpy(p, HEADERS, HEADERS_LENGTH);
+	put_digits(p + REMAINING_AT, REMAINING_WIDTH, remaining);
+	put_digits(p + RESET_AT, REPLY_RESET_WIDTH, reset_ms);
+	return 0;
+}
+
+/*
  * Insert the two headers at walk->offset, behind the answer's status line. They and all before them must
  * be sent at once: where the kernel stops behind them, it tells the application rightly how many of its
  * bytes went out.
@@ -168,7 +182,6 @@ static __noinline long insert_headers(struct walk *walk)
 	/* Each piece of a message is a TCP segment of its own: all in one while it is small. */
 	bool small = msg->size + HEADERS_LENGTH <= WINDOW_SIZE, first = end <= WINDOW_SIZE;
 	__u32 begin = first ? 0 : at;
-	__u8 *p;
 
 	if (!fits(walk->tcp, end, first ? 1 : pieces(at) + 1, 0) ||
 	    bpf_msg_push_data(msg, at, HEADERS_LENGTH, 0)) {
@@ -176,50 +189,14 @@ static __noinline long insert_headers(struct walk *walk)
 		return 0;
 	}
 	walk->failed = 1;
-	if (bpf_msg_pull_data(msg, begin, small ? msg->size : end, 0))
+	if (bpf_msg_pull_data(msg, begin, small ? msg->size : end, 0) ||
+	    write_headers(msg, at - begin, walk->conn->remaining, walk->conn->reset_ms))
 		return 1;
-	p = place(msg, at - begin, HEADERS_LENGTH);
-	if (!p)
-		return 1;
-	__builtin_memcpy(p, HEADERS, HEADERS_LENGTH);
-	put_digits(p + REMAINING_AT, REMAINING_WIDTH, walk->conn->remaining);
-	put_digits(p + RESET_AT, REPLY_RESET_WIDTH, walk->conn->reset_ms);
 	walk->failed = 0;
+	walk->length = 0;
 	walk->certain = end;
 	walk->offset = end;
 	return 0;
-}
-
-/* Skip a body within the window. Returns nonzero where it ends beyond. */
-static __always_inline long skip_body(struct walk *walk)
-{
-	struct response *response = &walk->conn->response;
-
-	if (response->skip > walk->window + walk->length - walk->offset)
-		return 1;
-	walk->offset += response->skip;
-	walk->event = response_skipped(response);
-	return walk->event != RESPONSE_MORE;
-}
-
-/*
- * Look at some bytes of the window, or skip a body within it; a callback of bpf_loop(). Returns nonzero
- * where the window ends, or something follows from a byte.
- */
-static long look_at_some(__u32 index, struct walk *walk)
-{
-	struct response *response = &walk->conn->response;
-	__u32 taken;
-	__u8 *p;
-
-	if (response->skip)
-		return skip_body(walk);
-	p = place(walk->msg, walk->offset - walk->window, 1);
-	if (!p)
-		return 1;
-	walk->event = response_bytes(response, p, (void *)(long)walk->msg->data_end, &taken);
-	walk->offset += taken;
-	return walk->event != RESPONSE_MORE && walk->event != RESPONSE_SKIP;
 }
 
 /* What follows from what was just read of an answer. Returns nonzero where the pass is over. */
@@ -248,12 +225,40 @@ static __always_inline long on_event(struct walk *walk)
 	}
 }
 
-/* Look at one window of the message, or skip a body beyond it; a callback of bpf_loop(). */
-static long look_at_window(__u32 index, struct walk *walk)
+/* Make the next bytes of the message, `left` at most, those that can be looked at. */
+static __always_inline long open_window(struct walk *walk, __u32 left)
+{
+	walk->window = walk->offset;
+	walk->length = left < WINDOW_SIZE ? left : WINDOW_SIZE;
+	return bpf_msg_pull_data(walk->msg, walk->window, walk->window + walk->length, 0);
+}
+
+/*
+ * Look at some bytes of a message, from one `at` its msg->data on.
+ *
+ * ret_taken	how many
+ *
+ * Returns an enum response_event.
+ */
+core_global int look_at_bytes(struct sk_msg_md *msg, struct response *response, __u32 at,
+			      __u32 *ret_taken)
+{
+	__u8 *p = place(msg, at, 1);
+
+	if (!p || !response || !ret_taken)
+		return RESPONSE_UNTIL_CLOSE;
+	return response_bytes(response, p, (void *)(long)msg->data_end, ret_taken);
+}
+
+/*
+ * Look at some bytes of the message, or skip a body; a callback of bpf_loop(). Returns nonzero where the
+ * pass is over.
+ */
+static long look_at_some(__u32 index, struct walk *walk)
 {
 	struct sk_msg_md *msg = walk->msg;
 	struct response *response = &walk->conn->response;
-	__u32 left = msg->size - walk->offset;
+	__u32 left = msg->size - walk->offset, taken = 0;
 
 	if (walk->offset >= msg->size)
 		return 1;
@@ -268,12 +273,10 @@ static long look_at_window(__u32 index, struct walk *walk)
 		walk->event = response_skipped(response);
 		return on_event(walk);
 	}
-	walk->window = walk->offset;
-	walk->length = left < WINDOW_SIZE ? left : WINDOW_SIZE;
-	if (bpf_msg_pull_data(msg, walk->window, walk->window + walk->length, 0))
+	if (walk->offset - walk->window >= walk->length && open_window(walk, left))
 		return 1;
-	walk->event = RESPONSE_MORE;
-	bpf_loop(walk->length, look_at_some, walk, 0);
+	walk->event = look_at_bytes(msg, response, walk->offset - walk->window, &taken);
+	walk->offset += taken;
 	return on_event(walk);
 }
 
@@ -287,7 +290,7 @@ static __always_inline __u32 follow_answer(struct walk *walk)
 
 	if (!conn->answer_due)
 		return walk->offset;
-	bpf_loop(WINDOWS_MAX, look_at_window, walk, 0);
+	bpf_loop(walk->msg->size, look_at_some, walk, 0);
 	if (walk->over || walk->failed)
 		return walk->offset;
 	/* Whatever was not looked at, it belongs to this answer, whose end is not known then. */

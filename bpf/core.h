@@ -20,7 +20,7 @@
 
 /*
  * A part that is verified once and on its own, whatever loops it is called in, for all values of its
- * arguments: pointers may be NULL, and numbers have 32 bits. Weak, as each program file has a copy.
+ * arguments: pointers may be NULL. Weak, as each program file has a copy.
  */
 #define core_global __attribute__((noinline, weak))
 

@@ -43,10 +43,8 @@ static long read_step(__u32 index, void *context)
  * head		was begun, with a limit of less than READ_HEAD_MAX; the head begins where the buffer does
  *
  * Returns HTTP_MORE where the buffer ends before the head does, else what the parser said.
- *
- * Not static, so that the verifier looks at it once, by itself, and not again wherever it is called.
  */
-__weak __noinline enum http_result read_head(struct __sk_buff *skb, struct http_head *head)
+core_global enum http_result read_head(struct __sk_buff *skb, struct http_head *head)
 {
 	struct read_state state = { .skb = skb, .head = head, .result = HTTP_MORE };
 

@@ -10,6 +10,11 @@
 
 #define SCAN_WINDOW 32 /* bytes that are copied at once to be looked at */
 
+struct scan_window {
+	__u8 bytes[SCAN_WINDOW];
+	__u32 size; /* bytes that are looked at */
+};
+
 struct scan_state {
 	struct __sk_buff *skb;
 	struct chunk *chunk;
@@ -46,22 +51,31 @@ static __always_inline enum chunk_event scan_byte(struct chunk *chunk, __u8 byte
 	return chunk_skipped(chunk);
 }
 
-/* Take a window's bytes, up to the body's end. */
-static __always_inline enum chunk_event scan_window(struct scan_state *state, const __u8 *bytes,
-						    __u32 size)
+/*
+ * Take a window's bytes, up to the body's end.
+ *
+ * ret_taken	how many
+ *
+ * Returns the event of the last of them, an enum chunk_event.
+ */
+core_global int scan_window(struct chunk *chunk, const struct scan_window *window, __u32 *ret_taken)
 {
 	enum chunk_event event = CHUNK_MORE;
 	__u32 i;
 
+	if (!chunk || !window || !ret_taken)
+		return CHUNK_BAD;
 #pragma clang loop unroll(disable)
 	for (i = 0; i < SCAN_WINDOW; i++) {
-		if (i >= size)
+		if (i >= window->size)
 			break;
-		event = scan_byte(state->chunk, bytes[i]);
-		state->at++;
-		if (event == CHUNK_END || event == CHUNK_BAD)
+		event = scan_byte(chunk, window->bytes[i]);
+		if (event == CHUNK_END || event == CHUNK_BAD) {
+			i++;
 			break;
+		}
 	}
+	*ret_taken = i;
 	return event;
 }
 
@@ -69,19 +83,22 @@ static __always_inline enum chunk_event scan_window(struct scan_state *state, co
 static long scan_step(__u32 index, void *context)
 {
 	struct scan_state *state = context;
-	__u8 bytes[SCAN_WINDOW] = {};
-	__u32 size;
+	struct scan_window window = {};
+	enum chunk_event event;
+	__u32 taken = 0;
 
 	if (!scan_skip(state))
 		return 1;
-	size = state->length - state->at;
-	if (size > SCAN_WINDOW)
-		size = SCAN_WINDOW;
-	if (load_bytes(state->skb, state->at, bytes, size, SCAN_WINDOW)) {
+	window.size = state->length - state->at;
+	if (window.size > SCAN_WINDOW)
+		window.size = SCAN_WINDOW;
+	if (load_bytes(state->skb, state->at, window.bytes, window.size, SCAN_WINDOW)) {
 		state->result = SCAN_BAD;
 		return 1;
 	}
-	switch (scan_window(state, bytes, size)) {
+	event = scan_window(state->chunk, &window, &taken);
+	state->at += taken;
+	switch (event) {
 	case CHUNK_END:
 		state->result = SCAN_END;
 		return 1;
@@ -99,10 +116,9 @@ static long scan_step(__u32 index, void *context)
  * at		offset in the buffer where it goes on
  * ret_end	offset behind the last byte that was taken; with SCAN_BAD, behind the one that is bad
  *
- * Returns an enum scan. Not static, so that the verifier looks at it once, by itself.
+ * Returns an enum scan.
  */
-__weak __noinline int scan_chunks(struct __sk_buff *skb, struct chunk *chunk, __u32 at,
-				  __u32 *ret_end)
+core_global int scan_chunks(struct __sk_buff *skb, struct chunk *chunk, __u32 at, __u32 *ret_end)
 {
 	struct scan_state state = { .skb = skb, .chunk = chunk, .at = at, .result = SCAN_MORE };
 

@@ -40,12 +40,12 @@ core_inline __u32 token_word_length(__u64 word)
  * length	characters of text
  * word		what stands before the '_', as struct settings has it in one piece
  */
-core_function bool token_shape(const struct token *token, __u32 length, __u64 word)
+core_global int token_shape(const struct token *token, __u32 length, __u64 word)
 {
 	__u32 i, word_length = token_word_length(word);
 	__u8 unlike = 0;
 
-	if (!word_length || length != word_length + 1 + TOKEN_TAIL)
+	if (!token || !word_length || length != word_length + 1 + TOKEN_TAIL)
 		return false;
 	for (i = 0; i < KEY_WORD_MAX; i++) {
 		if (i < word_length && token->text[i] != (__u8)(word >> 8 * i))
