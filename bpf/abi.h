@@ -12,7 +12,7 @@
 #include <linux/types.h>
 
 /* Version of all layouts in this file. */
-#define SLUICE_ABI 4
+#define SLUICE_ABI 5
 
 #define DIGEST_SIZE	16 /* BLAKE2b-128 of pepper and key */
 #define PEPPER_SIZE	32
@@ -68,13 +68,18 @@ struct key_policy {
 	__u32 slot;	  /* index into `usage` */
 	__u32 per_minute; /* 1–10,000 */
 	__u32 per_day;	  /* 1–100,000 */
-	__u32 reserved;
+	__u32 version;	  /* of the slot when this was written; 0: always looked up */
 	/* Header line that takes the Authorization line's place, padded with spaces; then NUL. */
 	char identity[IDENTITY_SIZE + 8];
 };
 
 /*
- * Value of `usage`, one cache line a key. Changed by compare-and-swap and atomic addition alone.
+ * Value of `usage`, one cache line a key. Changed by compare-and-swap and atomic addition alone, but for
+ * version, which is the daemon's.
+ *
+ * A connection remembers what `keys` holds of the key it was last used with. Before that record is
+ * changed, removed, or the slot given to another key, the version grows: what was remembered under an
+ * earlier one is looked up again.
  *
  * windows packs both windows into one word, so that one compare-and-swap counts both or neither:
  * bits 63–32 the minute since the epoch, bits 31–14 requests used of the day that minute lies in,
@@ -85,7 +90,8 @@ struct key_usage {
 	__u64 last_used_ms;
 	__u64 admitted; /* in total */
 	__u64 refused;	/* by a used-up limit, in total */
-	__u64 reserved[4];
+	__u32 version;	/* never 0 once a key had the slot */
+	__u32 reserved[7];
 };
 
 /*
@@ -101,6 +107,8 @@ struct settings {
 	};
 	__u32 leaving; /* 1: the gate is about to go; what is left of ports that it has no more drains, too */
 	__u32 abi; /* SLUICE_ABI; stays at this place, so that every version can read it */
+	__u64 tag_key
+		[2]; /* secret, of what connections remember; new with each start of the daemon */
 };
 
 /* What sluice_forget is told. */

@@ -4,6 +4,7 @@
  * before it left the question open:
  *
  *	decide_head()	what the head alone says; true: it holds a credential to be judged
+ *	decide_again()	true: it is the key of the request before, unchanged, and decide_usage() is next
  *	decide_token()	the credential's shape, and the digest to look up in `keys`
  *	decide_key()	what `keys` holds under that digest
  *	decide_usage()	what `usage` holds in that key's slot
@@ -30,10 +31,12 @@ struct decision {
 
 /* What a key grants: its record as it was when it was found valid. */
 struct grant {
+	__u64 tag; /* token_tag() of the key, where version is not 0 */
+	__u64 expires_ms;
 	__u32 slot;
 	__u32 per_minute;
 	__u32 per_day;
-	__u32 reserved;
+	__u32 version; /* of the slot, when its record was written; 0: not to be used again */
 	char identity[IDENTITY_SIZE];
 };
 
@@ -71,6 +74,23 @@ core_inline bool decide_head(enum http_result result, const struct http_head *he
 }
 
 /*
+ * Whether a credential is that of an earlier request for which decide_key() gave the grant, and what
+ * `keys` holds under it is still the same.
+ *
+ * tag		token_tag() of it
+ * usage	what `usage` holds at grant->slot, or NULL
+ *
+ * Returns true where the grant is good as it is; else nothing is known.
+ */
+core_inline bool decide_again(const struct grant *grant, __u64 tag, const struct key_usage *usage,
+			      __u64 now_ms)
+{
+	return usage && grant->version && grant->tag == tag &&
+	       core_load(usage->version) == grant->version &&
+	       (!grant->expires_ms || now_ms < grant->expires_ms);
+}
+
+/*
  * Judge a credential's shape.
  *
  * token	its text, NUL behind it
@@ -92,6 +112,7 @@ core_inline bool decide_token(const struct token *token, __u32 length,
  * Judge a key.
  *
  * policy	what `keys` holds under digest, or NULL
+ * tag		token_tag() of the key
  * now_ms	milliseconds since the epoch
  *
  * The record is copied first and its digest compared last: it may be another key's by then (abi.h).
@@ -99,16 +120,19 @@ core_inline bool decide_token(const struct token *token, __u32 length,
  * Returns true and the grant, else false and the decision.
  */
 core_inline bool decide_key(const struct key_policy *policy, const struct key_digest *digest,
-			    __u64 now_ms, struct grant *ret_grant, struct decision *ret_decision)
+			    __u64 tag, __u64 now_ms, struct grant *ret_grant,
+			    struct decision *ret_decision)
 {
 	__u64 expires_ms;
+	__u32 version;
 
+	ret_grant->version = 0;
 	if (!policy)
 		return decide_refuse(ret_decision, REPLY_INVALID_KEY);
 	ret_grant->slot = core_load(policy->slot);
 	ret_grant->per_minute = core_load(policy->per_minute);
 	ret_grant->per_day = core_load(policy->per_day);
-	ret_grant->reserved = 0;
+	version = core_load(policy->version);
 	expires_ms = core_load(policy->expires_ms);
 	__builtin_memcpy(ret_grant->identity, policy->identity, IDENTITY_SIZE);
 	core_barrier();
@@ -116,6 +140,9 @@ core_inline bool decide_key(const struct key_policy *policy, const struct key_di
 		return decide_refuse(ret_decision, REPLY_INVALID_KEY);
 	if (expires_ms && now_ms >= expires_ms)
 		return decide_refuse(ret_decision, REPLY_INVALID_KEY);
+	ret_grant->expires_ms = expires_ms;
+	ret_grant->tag = tag;
+	ret_grant->version = version;
 	return true;
 }
 

@@ -190,7 +190,7 @@ static __noinline bool judge_key(struct judgement *judged)
 		struct token token;
 		struct key_digest digest;
 	} key = {};
-	__u64 now_ms;
+	__u64 now_ms, tag;
 
 	if (!set)
 		return unable(decision);
@@ -199,11 +199,12 @@ static __noinline bool judge_key(struct judgement *judged)
 	if (load_bytes(judged->skb, credential->at, key.token.text, length,
 		       sizeof(key.token.text) - 1))
 		return unable(decision);
-	if (!decide_token(&key.token, length, set, &key.digest, decision))
-		return false;
 	now_ms = realtime_ms(set);
-	if (!decide_key(bpf_map_lookup_elem(&keys, &key.digest), &key.digest, now_ms, grant,
-			decision))
+	tag = token_tag(&key.token, set->tag_key);
+	if (!decide_again(grant, tag, bpf_map_lookup_elem(&usage, &grant->slot), now_ms) &&
+	    (!decide_token(&key.token, length, set, &key.digest, decision) ||
+	     !decide_key(bpf_map_lookup_elem(&keys, &key.digest), &key.digest, tag, now_ms, grant,
+			 decision)))
 		return false;
 	return decide_usage(bpf_map_lookup_elem(&usage, &grant->slot), grant, now_ms, decision);
 }

@@ -7,6 +7,7 @@
 
 #include "abi.h"
 #include "blake2b.h"
+#include "siphash.h"
 #include "text.h"
 
 #define TOKEN_TAIL	  (KEY_RANDOM_SIZE + KEY_CHECK_SIZE) /* characters behind the '_' */
@@ -73,6 +74,16 @@ core_inline void token_digest(struct key_digest *ret_digest, const __u8 *pepper,
 {
 	blake2b_128(ret_digest->words, __builtin_assume_aligned(pepper, 8), token->words,
 		    PEPPER_SIZE + length);
+}
+
+/*
+ * What a connection remembers a key by: not its text, which whoever lists the maps would read.
+ *
+ * key	as struct settings has it
+ */
+core_inline __u64 token_tag(const struct token *token, const __u64 *key)
+{
+	return siphash_24(key, token->words, BLAKE2B_TAIL_WORDS);
 }
 
 /* True where both are equal, in a time that does not tell where they differ. */

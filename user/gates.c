@@ -50,6 +50,14 @@ void gates_put_key_word(struct kernel *kernel, const char *word)
 
 	memcpy(wanted.text, word, strnlen(word, sizeof(wanted.text)));
 	store_word((uint64_t *)&settings->key_word_bits, wanted.bits);
+	/* After it: what connections remember was judged by the word before. */
+	for (size_t i = 0; i < sizeof(settings->tag_key) / sizeof(*settings->tag_key); i++) {
+		uint64_t random;
+
+		randombytes_buf(&random, sizeof(random));
+		store_word((uint64_t *)&settings->tag_key[i], random);
+		sodium_memzero(&random, sizeof(random));
+	}
 }
 
 int gates_put_settings(struct kernel *kernel, const struct config *config, const uint8_t *pepper,

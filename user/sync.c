@@ -10,7 +10,8 @@
 #include "sync_state.h"
 #include "util.h"
 
-void sync_policy(const struct key_record *record, uint32_t slot, struct key_policy *ret_policy)
+void sync_policy(const struct key_record *record, uint32_t slot, uint32_t version,
+		 struct key_policy *ret_policy)
 {
 	*ret_policy = (struct key_policy){
 		.digest = record->digest,
@@ -18,8 +19,20 @@ void sync_policy(const struct key_record *record, uint32_t slot, struct key_poli
 		.slot = slot,
 		.per_minute = record->per_minute,
 		.per_day = record->per_day,
+		.version = version,
 	};
 	key_identity(record, ret_policy->identity);
+}
+
+uint32_t sync_renew(struct sync *sync, uint32_t slot)
+{
+	struct key_usage *live = kernel_usage(sync->kernel, slot);
+	uint32_t version = live->version + 1;
+
+	if (!version)
+		version = 1;
+	__atomic_store_n(&live->version, version, __ATOMIC_SEQ_CST);
+	return version;
 }
 
 static uint32_t slot_of(const struct sync *sync, const struct sync_entry *entry)
@@ -70,7 +83,7 @@ int sync_put(struct sync *sync, struct key_record *record)
 		return err;
 	/* Before the key: no former key's count is inherited. */
 	write_usage(sync, slot, record);
-	sync_policy(record, slot, &policy);
+	sync_policy(record, slot, sync_renew(sync, slot), &policy);
 	err = kernel_put_key(sync->kernel, &policy);
 	if (err) {
 		sync_table_free(&sync->table, slot, false);
@@ -85,10 +98,12 @@ int sync_change(struct sync *sync, const struct key_record *record)
 {
 	struct sync_entry *entry = sync_table_find(&sync->table, &record->digest);
 	struct key_policy policy;
+	uint32_t slot;
 
 	if (!entry || entry->leaving)
 		return 0;
-	sync_policy(record, slot_of(sync, entry), &policy);
+	slot = slot_of(sync, entry);
+	sync_policy(record, slot, sync_renew(sync, slot), &policy);
 	return kernel_put_key(sync->kernel, &policy);
 }
 
@@ -102,6 +117,7 @@ static int take_out(struct sync *sync, struct sync_entry *entry)
 	struct store_usage usage;
 	int err;
 
+	sync_renew(sync, slot);
 	err = kernel_remove_key(sync->kernel, &entry->digest);
 	if (err) {
 		if (!entry->leaving)

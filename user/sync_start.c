@@ -67,12 +67,22 @@ static int keep_key(struct comparison *comparison, const struct key_policy *poli
 	struct sync *sync = comparison->sync;
 	struct key_policy wanted;
 
-	sync_policy(record, policy->slot, &wanted);
+	sync_policy(record, policy->slot, kernel_usage(sync->kernel, policy->slot)->version,
+		    &wanted);
 	record->slot = policy->slot;
 	sync_table_enter(&sync->table, policy->slot, record);
+	/* A daemon that was killed amid a change leaves another version. */
 	if (memcmp(&wanted, policy, sizeof(wanted)) == 0)
 		return 0;
+	wanted.version = sync_renew(sync, policy->slot);
 	return kernel_put_key(sync->kernel, &wanted);
+}
+
+static int remove_key(struct sync *sync, const struct key_policy *policy)
+{
+	if (policy->slot < sync->table.slots)
+		sync_renew(sync, policy->slot);
+	return kernel_remove_key(sync->kernel, &policy->digest);
 }
 
 /*
@@ -92,7 +102,7 @@ static int settle_policies(struct comparison *comparison)
 		    !sync->table.entries[policy->slot].taken)
 			err = keep_key(comparison, policy, record);
 		else
-			err = kernel_remove_key(sync->kernel, &policy->digest);
+			err = remove_key(sync, policy);
 		if (err)
 			return err;
 	}

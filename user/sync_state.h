@@ -16,7 +16,14 @@ struct sync {
 /* Let go without saving. */
 void sync_free(struct sync *sync);
 
-/* What the kernel is to hold of a key in that slot. */
-void sync_policy(const struct key_record *record, uint32_t slot, struct key_policy *ret_policy);
+/* What the kernel is to hold of a key in that slot, under that version. */
+void sync_policy(const struct key_record *record, uint32_t slot, uint32_t version,
+		 struct key_policy *ret_policy);
+
+/*
+ * Have connections forget what they remember of the key in that slot: before its record is changed or
+ * removed, or the slot given to another key (abi.h). Returns the slot's new version.
+ */
+uint32_t sync_renew(struct sync *sync, uint32_t slot);
 
 #endif

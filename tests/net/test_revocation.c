@@ -32,6 +32,34 @@ static void open_connection(void **state)
 	expect_seen(application, "/revoked", 0);
 }
 
+/* What a connection remembers of its last key is not taken for another's, nor for what it was. */
+static void keys_by_turns(void **state)
+{
+	const struct application *application = *state;
+	struct client *client = client_open(application->port);
+	struct key one = key_limited(9, 0), two = key_limited(9, 0);
+	char unknown[sizeof(one.text)];
+
+	need_window_ms(10000);
+	memcpy(unknown, one.text, sizeof(unknown));
+	unknown[10] ^= 1;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(client_get(client, "/", one.text), 200);
+		assert_int_equal(client_get(client, "/", one.text), 200);
+		assert_int_equal(client_get(client, "/unknown", unknown), 401);
+		assert_int_equal(client_get(client, "/", two.text), 200);
+		assert_int_equal(client_get(client, "/unknown", NULL), 401);
+		assert_int_equal(client_get(client, "/", two.text), 200);
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(client_get(client, "/", one.text), 200);
+		assert_int_equal(client_get(client, "/", two.text), 200);
+	}
+	assert_int_equal(client_get(client, "/unknown", one.text), 429);
+	assert_int_equal(client_get(client, "/unknown", two.text), 429);
+	expect_seen(application, "/unknown", 0);
+}
+
 /* Each round on the same connection: used, revoked, refused. */
 static void revoke_then_request(void **state)
 {
@@ -171,6 +199,8 @@ static void swept(void **state)
 
 static const struct promise promises[] = {
 	{ "revoked on an open connection: 401 next, another key stays 200", open_connection,
+	  EACH_APPLICATION },
+	{ "keys by turns on one connection: each is judged, and counted for itself", keys_by_turns,
 	  EACH_APPLICATION },
 	{ "revoke, then request: none is admitted, round after round", revoke_then_request, ONCE },
 	{ "revoked under load: nothing sent afterwards is admitted", revoked_under_load, ONCE },

@@ -15,6 +15,7 @@ struct token token;
 struct settings settings;
 struct key_policy policy;
 struct key_digest wanted;
+__u64 tag;
 __u64 now_ms;
 
 /* In and out */
@@ -123,11 +124,12 @@ int parity_limit(struct __sk_buff *skb)
 	return result;
 }
 
-/* A key, from its record to the verdict. */
+/* A key, from what is known of it to the verdict. */
 SEC("tc")
 int parity_key(struct __sk_buff *skb)
 {
-	if (!decide_key(&policy, &wanted, now_ms, &grant, &decision))
+	if (!decide_again(&grant, tag, &usage, now_ms) &&
+	    !decide_key(&policy, &wanted, tag, now_ms, &grant, &decision))
 		return 0;
 	return decide_usage(&usage, &grant, now_ms, &decision);
 }

@@ -117,10 +117,12 @@ static void requests_are_counted_alike(void **state)
 	}
 }
 
-static bool judge(const struct key_policy *policy, const struct key_digest *wanted, __u64 now_ms,
-		  struct key_usage *usage, struct grant *ret_grant, struct decision *ret_decision)
+static bool judge(const struct key_policy *policy, const struct key_digest *wanted, __u64 tag,
+		  __u64 now_ms, struct key_usage *usage, struct grant *ret_grant,
+		  struct decision *ret_decision)
 {
-	if (!decide_key(policy, wanted, now_ms, ret_grant, ret_decision))
+	if (!decide_again(ret_grant, tag, usage, now_ms) &&
+	    !decide_key(policy, wanted, tag, now_ms, ret_grant, ret_decision))
 		return false;
 	return decide_usage(usage, ret_grant, now_ms, ret_decision);
 }
@@ -129,6 +131,7 @@ static void records_are_judged_alike(void **state)
 {
 	struct mutator mutator = { SEED };
 	struct key_usage usage = { 0 };
+	struct grant before = { 0 };
 
 	(void)state;
 	memset(&inside->usage, 0, sizeof(inside->usage));
@@ -139,7 +142,16 @@ static void records_are_judged_alike(void **state)
 		bool admitted;
 
 		inside->now_ms = NOON + i * 997;
-		memset(&inside->grant, 0, sizeof(inside->grant));
+		/* The key before, or another one. */
+		if (mutator_draw(&mutator, 2)) {
+			grant = before;
+			policy.version = grant.version;
+		} else {
+			policy.version = mutator_draw(&mutator, 3);
+		}
+		usage.version = inside->usage.version = mutator_draw(&mutator, 3);
+		inside->tag = mutator_draw(&mutator, 2);
+		inside->grant = grant;
 		memset(&inside->decision, 0, sizeof(inside->decision));
 		for (int k = 0; k < IDENTITY_SIZE; k++)
 			policy.identity[k] = mutator_draw(&mutator, 256);
@@ -149,12 +161,13 @@ static void records_are_judged_alike(void **state)
 		if (mutator_draw(&mutator, 2))
 			policy.expires_ms = 0;
 		inside->policy = policy;
-		admitted =
-			judge(&policy, &inside->wanted, inside->now_ms, &usage, &grant, &decision);
+		admitted = judge(&policy, &inside->wanted, inside->tag, inside->now_ms, &usage,
+				 &grant, &decision);
 		assert_int_equal(run(kernel->progs.parity_key), admitted);
 		assert_memory_equal(&grant, &inside->grant, sizeof(grant));
 		assert_memory_equal(&decision, &inside->decision, sizeof(decision));
 		assert_memory_equal(&usage, &inside->usage, sizeof(usage));
+		before = grant;
 	}
 }
 

@@ -21,7 +21,8 @@ static void a_key_is_in_force_with_all_that_the_kernel_needs(void **state)
 	assert_int_equal(policy->slot, record.slot);
 	assert_int_equal(policy->per_minute, 60);
 	assert_int_equal(policy->per_day, 1000);
-	assert_int_equal(policy->reserved, 0);
+	assert_int_not_equal(policy->version, 0);
+	assert_int_equal(policy->version, usage_of(&record)->version);
 	assert_memory_equal(policy->identity, "X-Key-Id: key_aaaaaa000001; account=acme ", 41);
 	assert_int_equal(sync_count(joined), 1);
 }
@@ -118,6 +119,50 @@ static void changed_limits_keep_the_slot_and_what_is_used(void **state)
 	assert_int_equal(policy_of(&record)->per_minute, 1);
 	assert_int_equal(policy_of(&record)->slot, slot);
 	assert_true(usage_of(&record)->windows == 77);
+}
+
+static uint32_t version_met; /* by a change of the kernel's keys */
+static uint32_t watched;
+
+static void note_version_at_put(const struct key_policy *policy)
+{
+	version_met = kernel->usage[watched].version;
+	assert_int_equal(policy->version, version_met);
+}
+
+static void note_version_at_removal(const struct key_digest *digest)
+{
+	(void)digest;
+	version_met = kernel->usage[watched].version;
+}
+
+static void what_connections_remember_is_void_before_a_key_changes_or_goes(void **state)
+{
+	struct key_record record = add_key(1);
+	uint32_t version = usage_of(&record)->version;
+
+	(void)state;
+	watched = record.slot;
+	kernel->on_put = note_version_at_put;
+	kernel->on_removal = note_version_at_removal;
+	assert_int_equal(sync_change(joined, &record), 0);
+	assert_int_equal(version_met, version + 1);
+	kernel->usage[watched].version = UINT32_MAX;
+	assert_int_equal(sync_change(joined, &record), 0);
+	assert_int_equal(version_met, 1);
+	assert_int_equal(sync_remove(joined, &record), 0);
+	assert_int_equal(version_met, 2);
+}
+
+static void a_slots_next_key_has_another_version(void **state)
+{
+	struct key_record record = store_key(1);
+
+	(void)state;
+	for (uint32_t slot = 0; slot < SLOTS; slot++)
+		kernel->usage[slot].version = 7;
+	assert_int_equal(sync_put(joined, &record), 0);
+	assert_int_equal(policy_of(&record)->version, 8);
 }
 
 static void a_key_that_is_not_in_force_is_not_put_by_a_change(void **state)
@@ -278,6 +323,8 @@ int main(void)
 		on_stage(a_slot_is_wiped_before_its_next_key_is_put),
 		on_stage(a_key_that_cannot_be_put_takes_no_slot),
 		on_stage(changed_limits_keep_the_slot_and_what_is_used),
+		on_stage(what_connections_remember_is_void_before_a_key_changes_or_goes),
+		on_stage(a_slots_next_key_has_another_version),
 		on_stage(a_key_that_is_not_in_force_is_not_put_by_a_change),
 		on_stage(a_peek_shows_what_the_kernel_counted),
 		on_stage(a_removal_that_fails_is_tried_again_by_the_sweep),

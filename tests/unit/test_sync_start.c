@@ -81,6 +81,7 @@ static void usage_is_restored_before_its_key_is_in_force(void **state)
 static void keys_that_are_not_the_stores_go(void **state)
 {
 	struct key_record unknown = add_key(1), revoked = add_key(2), stays = add_key(3);
+	uint32_t version = usage_of(&revoked)->version, slot = revoked.slot;
 
 	(void)state;
 	stop();
@@ -89,6 +90,7 @@ static void keys_that_are_not_the_stores_go(void **state)
 	assert_int_equal(start(), 0);
 	assert_null(policy_of(&unknown));
 	assert_null(policy_of(&revoked));
+	assert_int_equal(kernel->usage[slot].version, version + 1);
 	assert_non_null(policy_of(&stays));
 	assert_int_equal(kernel->puts, 0);
 	assert_int_equal(sync_count(joined), 1);
@@ -119,6 +121,21 @@ static void a_policy_that_differs_is_written_and_keeps_its_usage(void **state)
 	assert_int_equal(kernel->puts, 1);
 	assert_int_equal(policy_of(&record)->per_day, 7);
 	assert_true(usage_of(&record)->windows == 77);
+}
+
+/* Killed between the slot's new version and the record, which was the same or another. */
+static void a_change_that_was_cut_short_is_made_whole(void **state)
+{
+	struct key_record record = add_key(1);
+	uint32_t version = usage_of(&record)->version;
+
+	(void)state;
+	stop();
+	usage_of(&record)->version++;
+	assert_int_equal(start(), 0);
+	assert_int_equal(kernel->puts, 1);
+	assert_int_equal(policy_of(&record)->version, version + 2);
+	assert_int_equal(usage_of(&record)->version, version + 2);
 }
 
 static void two_keys_found_on_one_slot_are_parted(void **state)
@@ -307,6 +324,7 @@ int main(void)
 		on_stage(keys_that_are_not_the_stores_go),
 		on_stage(a_key_that_was_stored_but_not_put_is_put),
 		on_stage(a_policy_that_differs_is_written_and_keeps_its_usage),
+		on_stage(a_change_that_was_cut_short_is_made_whole),
 		on_stage(two_keys_found_on_one_slot_are_parted),
 		on_stage(a_slot_outside_the_table_is_replaced),
 		on_stage(a_key_that_expired_while_no_daemon_ran_is_marked),

@@ -54,6 +54,24 @@ static void another_word_or_length_is_no_key(void **state)
 	assert_false(has_shape("abcdefghi_" RANDOM CHECK, "abcdefghi"));
 }
 
+static void a_tag_is_siphash_of_the_whole_text(void **state)
+{
+	unsigned char key[crypto_shorthash_KEYBYTES], tag[crypto_shorthash_BYTES];
+	struct token token = { 0 };
+	__u64 words[2], found;
+
+	(void)state;
+	memcpy(token.text, "gx_" RANDOM CHECK, 52);
+	for (int i = 0; i < 100; i++) {
+		randombytes_buf(key, sizeof(key));
+		memcpy(words, key, sizeof(words));
+		token.text[randombytes_uniform(sizeof(token.text))] ^= 1;
+		crypto_shorthash(tag, token.text, sizeof(token.text), key);
+		found = token_tag(&token, words);
+		assert_memory_equal(&found, tag, sizeof(tag));
+	}
+}
+
 static void every_character_behind_the_word_is_base62(void **state)
 {
 	static const char good[] = "gx_" RANDOM CHECK;
@@ -113,6 +131,7 @@ int main(void)
 		cmocka_unit_test(a_key_is_word_underscore_and_49_characters_of_base62),
 		cmocka_unit_test(another_word_or_length_is_no_key),
 		cmocka_unit_test(every_character_behind_the_word_is_base62),
+		cmocka_unit_test(a_tag_is_siphash_of_the_whole_text),
 		cmocka_unit_test(the_digest_is_libsodiums_of_pepper_and_text),
 		cmocka_unit_test(digests_are_equal_only_in_all_bits),
 	};
