@@ -77,7 +77,7 @@ struct key_policy {
  * Value of `usage`, one cache line a key. Changed by compare-and-swap and atomic addition alone, but for
  * version, which is the daemon's.
  *
- * A connection remembers what `keys` holds of the key it was last used with. Before that record is
+ * A connection remembers what `keys` holds of the key that it was last used with. Before that record is
  * changed, removed, or the slot given to another key, the version grows: what was remembered under an
  * earlier one is looked up again.
  *

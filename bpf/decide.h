@@ -31,7 +31,8 @@ struct decision {
 
 /* What a key grants: its record as it was when it was found valid. */
 struct grant {
-	__u64 tag; /* token_tag() of the key, where version is not 0 */
+	__u64 hint; /* token_hint() of the key */
+	__u64 tag;  /* token_tag() of it; 0: not looked at */
 	__u64 expires_ms;
 	__u32 slot;
 	__u32 per_minute;
@@ -75,19 +76,28 @@ core_inline bool decide_head(enum http_result result, const struct http_head *he
 
 /*
  * Whether a credential is that of an earlier request for which decide_key() gave the grant, and what
- * `keys` holds under it is still the same.
+ * `keys` holds under it is still the same. A key is remembered when it came twice in a row: where many
+ * clients share a connection, each brings another.
  *
- * tag		token_tag() of it
  * usage	what `usage` holds at grant->slot, or NULL
  *
- * Returns true where the grant is good as it is; else nothing is known.
+ * Returns true where the grant is good as it is; else nothing is known, and decide_key() may give another.
  */
-core_inline bool decide_again(const struct grant *grant, __u64 tag, const struct key_usage *usage,
-			      __u64 now_ms)
+core_inline bool decide_again(const struct token *token, const struct settings *settings,
+			      const struct key_usage *usage, __u64 now_ms, struct grant *grant)
 {
-	return usage && grant->version && grant->tag == tag &&
-	       core_load(usage->version) == grant->version &&
-	       (!grant->expires_ms || now_ms < grant->expires_ms);
+	__u64 hint = token_hint(token), tag = 0;
+
+	if (hint == grant->hint)
+		tag = token_tag(token, settings->tag_key);
+	if (tag && usage && grant->version && tag == grant->tag &&
+	    core_load(usage->version) == grant->version &&
+	    (!grant->expires_ms || now_ms < grant->expires_ms))
+		return true;
+	grant->hint = hint;
+	grant->tag = tag;
+	grant->version = 0;
+	return false;
 }
 
 /*
@@ -112,16 +122,15 @@ core_inline bool decide_token(const struct token *token, __u32 length,
  * Judge a key.
  *
  * policy	what `keys` holds under digest, or NULL
- * tag		token_tag() of the key
  * now_ms	milliseconds since the epoch
+ * ret_grant	where decide_again() was asked before
  *
  * The record is copied first and its digest compared last: it may be another key's by then (abi.h).
  *
  * Returns true and the grant, else false and the decision.
  */
 core_inline bool decide_key(const struct key_policy *policy, const struct key_digest *digest,
-			    __u64 tag, __u64 now_ms, struct grant *ret_grant,
-			    struct decision *ret_decision)
+			    __u64 now_ms, struct grant *ret_grant, struct decision *ret_decision)
 {
 	__u64 expires_ms;
 	__u32 version;
@@ -141,8 +150,7 @@ core_inline bool decide_key(const struct key_policy *policy, const struct key_di
 	if (expires_ms && now_ms >= expires_ms)
 		return decide_refuse(ret_decision, REPLY_INVALID_KEY);
 	ret_grant->expires_ms = expires_ms;
-	ret_grant->tag = tag;
-	ret_grant->version = version;
+	ret_grant->version = ret_grant->tag ? version : 0;
 	return true;
 }
 

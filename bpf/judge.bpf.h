@@ -190,7 +190,7 @@ static __noinline bool judge_key(struct judgement *judged)
 		struct token token;
 		struct key_digest digest;
 	} key = {};
-	__u64 now_ms, tag;
+	__u64 now_ms;
 
 	if (!set)
 		return unable(decision);
@@ -200,10 +200,10 @@ static __noinline bool judge_key(struct judgement *judged)
 		       sizeof(key.token.text) - 1))
 		return unable(decision);
 	now_ms = realtime_ms(set);
-	tag = token_tag(&key.token, set->tag_key);
-	if (!decide_again(grant, tag, bpf_map_lookup_elem(&usage, &grant->slot), now_ms) &&
+	if (!decide_again(&key.token, set, bpf_map_lookup_elem(&usage, &grant->slot), now_ms,
+			  grant) &&
 	    (!decide_token(&key.token, length, set, &key.digest, decision) ||
-	     !decide_key(bpf_map_lookup_elem(&keys, &key.digest), &key.digest, tag, now_ms, grant,
+	     !decide_key(bpf_map_lookup_elem(&keys, &key.digest), &key.digest, now_ms, grant,
 			 decision)))
 		return false;
 	return decide_usage(bpf_map_lookup_elem(&usage, &grant->slot), grant, now_ms, decision);

@@ -76,6 +76,17 @@ core_inline void token_digest(struct key_digest *ret_digest, const __u8 *pepper,
 		    PEPPER_SIZE + length);
 }
 
+/* A sum of the text that tells most keys from others, and little of them. */
+core_inline __u64 token_hint(const struct token *token)
+{
+	__u64 sum = 0;
+	__u32 i;
+
+	for (i = 0; i < BLAKE2B_TAIL_WORDS; i++)
+		sum ^= token->words[i];
+	return sum;
+}
+
 /*
  * What a connection remembers a key by: not its text, which whoever lists the maps would read.
  *

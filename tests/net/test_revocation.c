@@ -21,8 +21,9 @@ static void open_connection(void **state)
 	struct client *another = client_open(application->port);
 	struct key key = key_limited(0, 0), other = key_limited(0, 0);
 
-	assert_int_equal(client_get(client, "/", key.text), 200);
 	assert_int_equal(client_get(client, "/", other.text), 200);
+	for (int times = 0; times < 3; times++)
+		assert_int_equal(client_get(client, "/", key.text), 200);
 	assert_int_equal(client_get(another, "/", other.text), 200);
 	key_revoke(&key);
 	assert_int_equal(client_get(client, "/revoked", key.text), 401);
@@ -37,7 +38,7 @@ static void keys_by_turns(void **state)
 {
 	const struct application *application = *state;
 	struct client *client = client_open(application->port);
-	struct key one = key_limited(9, 0), two = key_limited(9, 0);
+	struct key one = key_limited(12, 0), two = key_limited(12, 0);
 	char unknown[sizeof(one.text)];
 
 	need_window_ms(10000);
@@ -46,7 +47,9 @@ static void keys_by_turns(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(client_get(client, "/", one.text), 200);
 		assert_int_equal(client_get(client, "/", one.text), 200);
+		assert_int_equal(client_get(client, "/", one.text), 200);
 		assert_int_equal(client_get(client, "/unknown", unknown), 401);
+		assert_int_equal(client_get(client, "/", two.text), 200);
 		assert_int_equal(client_get(client, "/", two.text), 200);
 		assert_int_equal(client_get(client, "/unknown", NULL), 401);
 		assert_int_equal(client_get(client, "/", two.text), 200);
@@ -71,7 +74,9 @@ static void revoke_then_request(void **state)
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		struct key key = key_limited(0, 0);
 
-		unused += client_get(client, "/", key.text) != 200;
+		/* Often enough to be remembered. */
+		for (int times = 0; times < 3; times++)
+			unused += client_get(client, "/", key.text) != 200;
 		key_revoke(&key);
 		admitted += client_get(client, "/after", key.text) != 401;
 	}

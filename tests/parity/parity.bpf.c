@@ -15,7 +15,6 @@ struct token token;
 struct settings settings;
 struct key_policy policy;
 struct key_digest wanted;
-__u64 tag;
 __u64 now_ms;
 
 /* In and out */
@@ -128,8 +127,8 @@ int parity_limit(struct __sk_buff *skb)
 SEC("tc")
 int parity_key(struct __sk_buff *skb)
 {
-	if (!decide_again(&grant, tag, &usage, now_ms) &&
-	    !decide_key(&policy, &wanted, tag, now_ms, &grant, &decision))
+	if (!decide_again(&token, &settings, &usage, now_ms, &grant) &&
+	    !decide_key(&policy, &wanted, now_ms, &grant, &decision))
 		return 0;
 	return decide_usage(&usage, &grant, now_ms, &decision);
 }

@@ -117,12 +117,11 @@ static void requests_are_counted_alike(void **state)
 	}
 }
 
-static bool judge(const struct key_policy *policy, const struct key_digest *wanted, __u64 tag,
-		  __u64 now_ms, struct key_usage *usage, struct grant *ret_grant,
-		  struct decision *ret_decision)
+static bool judge(const struct key_policy *policy, const struct key_digest *wanted, __u64 now_ms,
+		  struct key_usage *usage, struct grant *ret_grant, struct decision *ret_decision)
 {
-	if (!decide_again(ret_grant, tag, usage, now_ms) &&
-	    !decide_key(policy, wanted, tag, now_ms, ret_grant, ret_decision))
+	if (!decide_again(&inside->token, &inside->settings, usage, now_ms, ret_grant) &&
+	    !decide_key(policy, wanted, now_ms, ret_grant, ret_decision))
 		return false;
 	return decide_usage(usage, ret_grant, now_ms, ret_decision);
 }
@@ -150,7 +149,7 @@ static void records_are_judged_alike(void **state)
 			policy.version = mutator_draw(&mutator, 3);
 		}
 		usage.version = inside->usage.version = mutator_draw(&mutator, 3);
-		inside->tag = mutator_draw(&mutator, 2);
+		inside->token.text[0] = mutator_draw(&mutator, 2);
 		inside->grant = grant;
 		memset(&inside->decision, 0, sizeof(inside->decision));
 		for (int k = 0; k < IDENTITY_SIZE; k++)
@@ -161,8 +160,8 @@ static void records_are_judged_alike(void **state)
 		if (mutator_draw(&mutator, 2))
 			policy.expires_ms = 0;
 		inside->policy = policy;
-		admitted = judge(&policy, &inside->wanted, inside->tag, inside->now_ms, &usage,
-				 &grant, &decision);
+		admitted =
+			judge(&policy, &inside->wanted, inside->now_ms, &usage, &grant, &decision);
 		assert_int_equal(run(kernel->progs.parity_key), admitted);
 		assert_memory_equal(&grant, &inside->grant, sizeof(grant));
 		assert_memory_equal(&decision, &inside->decision, sizeof(decision));

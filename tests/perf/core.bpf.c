@@ -81,7 +81,7 @@ static __always_inline bool look_up(void)
 	if (!any)
 		return false;
 	digest = *any;
-	return decide_key(bpf_map_lookup_elem(&keys, &digest), &digest, 0, 1, &grant, &decision);
+	return decide_key(bpf_map_lookup_elem(&keys, &digest), &digest, 1, &grant, &decision);
 }
 
 /* A random key. */

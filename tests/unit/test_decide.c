@@ -6,7 +6,6 @@
 #include "decide.h"
 
 #define NOW  1700000000000ULL
-#define TAG  0x0123456789abcdefULL
 #define TEXT "gx_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
 
 static const struct key_digest digest = { .bytes = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
@@ -85,7 +84,7 @@ static void an_unknown_key_is_invalid(void **state)
 	struct decision decision = { .admitted = true };
 
 	(void)state;
-	assert_false(decide_key(NULL, &digest, TAG, NOW, &grant, &decision));
+	assert_false(decide_key(NULL, &digest, NOW, &grant, &decision));
 	assert_false(decision.admitted);
 	assert_int_equal(decision.reply, REPLY_INVALID_KEY);
 }
@@ -98,7 +97,7 @@ static void a_record_that_became_another_keys_is_invalid(void **state)
 
 	(void)state;
 	policy.digest.bytes[15] ^= 0x80;
-	assert_false(decide_key(&policy, &digest, TAG, NOW, &grant, &decision));
+	assert_false(decide_key(&policy, &digest, NOW, &grant, &decision));
 	assert_int_equal(decision.reply, REPLY_INVALID_KEY);
 }
 
@@ -109,12 +108,12 @@ static void a_key_is_invalid_from_its_last_millisecond_on(void **state)
 	struct decision decision;
 
 	(void)state;
-	assert_true(decide_key(&policy, &digest, TAG, NOW, &grant, &decision));
+	assert_true(decide_key(&policy, &digest, NOW, &grant, &decision));
 	policy.expires_ms = NOW;
-	assert_true(decide_key(&policy, &digest, TAG, NOW - 1, &grant, &decision));
-	assert_false(decide_key(&policy, &digest, TAG, NOW, &grant, &decision));
+	assert_true(decide_key(&policy, &digest, NOW - 1, &grant, &decision));
+	assert_false(decide_key(&policy, &digest, NOW, &grant, &decision));
 	assert_int_equal(decision.reply, REPLY_INVALID_KEY);
-	assert_false(decide_key(&policy, &digest, TAG, NOW + 1, &grant, &decision));
+	assert_false(decide_key(&policy, &digest, NOW + 1, &grant, &decision));
 }
 
 static void a_grant_is_what_the_record_says(void **state)
@@ -124,55 +123,92 @@ static void a_grant_is_what_the_record_says(void **state)
 	struct decision decision;
 
 	(void)state;
-	assert_true(decide_key(&policy, &digest, TAG, NOW, &grant, &decision));
+	assert_true(decide_key(&policy, &digest, NOW, &grant, &decision));
 	assert_int_equal(grant.slot, 7);
 	assert_int_equal(grant.per_minute, 2);
 	assert_int_equal(grant.per_day, 100);
 	assert_memory_equal(grant.identity, policy.identity, sizeof(grant.identity));
 }
 
-static void a_key_is_not_looked_up_again_while_its_record_stands(void **state)
+static const struct settings secret = { .tag_key = { 1, 2 } };
+
+/* A key that is looked up, as far as nothing is remembered. Returns whether it was. */
+static bool looks_up(const struct token *token, const struct key_policy *policy,
+		     const struct key_usage *usage, uint64_t now_ms, struct grant *grant)
+{
+	struct decision decision;
+
+	if (decide_again(token, &secret, usage, now_ms, grant))
+		return false;
+	decide_key(policy, &digest, now_ms, grant, &decision);
+	return true;
+}
+
+static void a_key_that_came_twice_is_not_looked_up_while_its_record_stands(void **state)
 {
 	struct key_policy policy = good_policy();
 	struct key_usage usage = { .version = 3 };
-	struct decision decision;
-	struct grant grant, other;
+	struct token token = { .text = TEXT }, other = token;
+	struct grant grant = { 0 };
 
 	(void)state;
 	policy.version = 3;
 	policy.expires_ms = NOW + 1;
-	assert_true(decide_key(&policy, &digest, TAG, NOW, &grant, &decision));
-	assert_true(decide_again(&grant, TAG, &usage, NOW));
-	assert_false(decide_again(&grant, TAG ^ 1, &usage, NOW));
-	assert_false(decide_again(&grant, TAG, &usage, NOW + 1));
-	assert_false(decide_again(&grant, TAG, NULL, NOW));
-	usage.version++;
-	assert_false(decide_again(&grant, TAG, &usage, NOW));
+	assert_true(looks_up(&token, &policy, &usage, NOW, &grant));
+	assert_true(looks_up(&token, &policy, &usage, NOW, &grant));
+	assert_false(looks_up(&token, &policy, &usage, NOW, &grant));
+	assert_false(looks_up(&token, &policy, &usage, NOW, &grant));
+	assert_int_equal(grant.slot, 7);
 
-	/* Nor one that has no version, whatever its slot says. */
-	usage.version = policy.version = 0;
-	assert_true(decide_key(&policy, &digest, TAG, NOW, &other, &decision));
-	assert_false(decide_again(&other, TAG, &usage, NOW));
+	usage.version = 4;
+	assert_true(looks_up(&token, &policy, &usage, NOW, &grant));
+	assert_true(looks_up(&token, &policy, &usage, NOW, &grant));
+	usage.version = 3;
+	assert_false(looks_up(&token, &policy, &usage, NOW, &grant));
+	assert_true(looks_up(&token, &policy, NULL, NOW, &grant));
+	assert_false(looks_up(&token, &policy, &usage, NOW, &grant));
+	assert_true(looks_up(&token, &policy, &usage, NOW + 1, &grant));
+
+	/* Another key, whose sum is the same. */
+	assert_true(looks_up(&token, &policy, &usage, NOW, &grant));
+	assert_false(looks_up(&token, &policy, &usage, NOW, &grant));
+	other.text[0] ^= 1;
+	other.text[8] ^= 1;
+	assert_true(token_hint(&token) == token_hint(&other));
+	assert_true(looks_up(&other, NULL, &usage, NOW, &grant));
+	assert_true(looks_up(&token, &policy, &usage, NOW, &grant));
+	assert_false(looks_up(&token, &policy, &usage, NOW, &grant));
+	assert_true(looks_up(&other, &policy, &usage, NOW, &grant));
 }
 
-/* What was read of its record is not of the key before any more. */
-static void a_key_that_is_refused_is_not_remembered(void **state)
+static void a_key_whose_record_has_no_version_is_always_looked_up(void **state)
 {
-	struct key_policy policy = good_policy(), others = good_policy();
-	struct key_usage usage = { .version = 1 };
-	struct decision decision;
-	struct grant grant;
+	struct key_policy policy = good_policy();
+	struct key_usage usage = { 0 };
+	struct token token = { .text = TEXT };
+	struct grant grant = { 0 };
 
 	(void)state;
-	policy.version = others.version = 1;
-	others.digest.bytes[0]++;
-	for (int i = 0; i < 3; i++) {
-		assert_true(decide_key(&policy, &digest, TAG, NOW, &grant, &decision));
-		others.expires_ms = i == 2 ? NOW : 0;
-		assert_false(decide_key(i ? &others : NULL, i == 2 ? &others.digest : &digest,
-					TAG + 1, NOW, &grant, &decision));
-		assert_false(decide_again(&grant, TAG, &usage, NOW));
-		assert_false(decide_again(&grant, TAG + 1, &usage, NOW));
+	for (int i = 0; i < 4; i++)
+		assert_true(looks_up(&token, &policy, &usage, NOW, &grant));
+}
+
+/* What was read of a record is not of the key that came before any more. */
+static void a_key_that_is_refused_is_not_remembered(void **state)
+{
+	struct key_policy expired = good_policy(), others = good_policy();
+	const struct key_policy *const cases[] = { NULL, &expired, &others };
+	struct key_usage usage = { .version = 1 };
+	struct token token = { .text = TEXT };
+	struct grant grant = { 0 };
+
+	(void)state;
+	expired.version = others.version = 1;
+	expired.expires_ms = NOW;
+	others.digest.bytes[15]++;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		for (int k = 0; k < 4; k++)
+			assert_true(looks_up(&token, cases[i], &usage, NOW, &grant));
 	}
 }
 
@@ -218,7 +254,8 @@ int main(void)
 		cmocka_unit_test(a_record_that_became_another_keys_is_invalid),
 		cmocka_unit_test(a_key_is_invalid_from_its_last_millisecond_on),
 		cmocka_unit_test(a_grant_is_what_the_record_says),
-		cmocka_unit_test(a_key_is_not_looked_up_again_while_its_record_stands),
+		cmocka_unit_test(a_key_that_came_twice_is_not_looked_up_while_its_record_stands),
+		cmocka_unit_test(a_key_whose_record_has_no_version_is_always_looked_up),
 		cmocka_unit_test(a_key_that_is_refused_is_not_remembered),
 		cmocka_unit_test(a_request_is_admitted_while_something_is_left),
 		cmocka_unit_test(a_key_without_a_slot_is_not_admitted),
