@@ -11,13 +11,7 @@
 #include "read.bpf.h"
 #include "response_swift.h"
 
-/* Of all keys in force. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct key_digest);
-} digests SEC(".maps");
+#include "core_keys.h"
 
 /* In */
 __u32 key_count;
@@ -73,22 +67,22 @@ int core_digest(struct __sk_buff *skb)
 	return set && decide_token(&token, token_length, set, &digest, &decision);
 }
 
-static __always_inline bool look_up(void)
+static __always_inline bool look_up(__u32 number)
 {
-	__u32 index = bpf_get_prandom_u32() % (key_count ?: 1);
-	const struct key_digest *any = bpf_map_lookup_elem(&digests, &index);
-
-	if (!any)
-		return false;
-	digest = *any;
+	digest = core_key_digest(number);
 	return decide_key(bpf_map_lookup_elem(&keys, &digest), &digest, 1, &grant, &decision);
+}
+
+static __always_inline bool look_up_any(void)
+{
+	return look_up(bpf_get_prandom_u32() % (key_count ?: 1));
 }
 
 /* A random key. */
 SEC("tc")
 int core_look_up(struct __sk_buff *skb)
 {
-	return look_up();
+	return look_up_any();
 }
 
 /* Whether or not its limits are used up by then. */
@@ -106,6 +100,19 @@ int core_window(struct __sk_buff *skb)
 	return true;
 }
 
+/* The key that came before. */
+SEC("tc")
+int core_again(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	const struct settings *set = bpf_map_lookup_elem(&settings, &zero);
+	struct key_usage *used = bpf_map_lookup_elem(&usage, &grant.slot);
+
+	if (!set || !used)
+		return false;
+	return decide_again(&token, set, used, 1, &grant) || (look_up(0) && (used->version = 1));
+}
+
 /* All of it. */
 SEC("tc")
 int core_decision(struct __sk_buff *skb)
@@ -115,7 +122,7 @@ int core_decision(struct __sk_buff *skb)
 
 	http_head_begin(&head, HEAD_LIMIT_MAX);
 	if (!set || read_head(skb, &head) != HTTP_DONE ||
-	    !decide_token(&token, token_length, set, &digest, &decision) || !look_up())
+	    !decide_token(&token, token_length, set, &digest, &decision) || !look_up_any())
 		return false;
 	take();
 	return true;

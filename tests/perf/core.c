@@ -20,6 +20,7 @@
 #include "response.h"
 
 #include "core.skel.h"
+#include "core_keys.h"
 #include "keys.h"
 #include "util.h"
 
@@ -91,29 +92,26 @@ static void make_head(char head[HEAD_MAX + 1], size_t size)
 
 /* --- keys -------------------------------------------------------------------------------------- */
 
-/* Put random keys in force from one slot on, up to another. */
+/* Put keys in force from one slot on, up to another. */
 static void put_keys(struct core_bpf *core, __u32 from, __u32 to)
 {
 	static struct key_digest digests[BATCH];
 	static struct key_policy policies[BATCH];
-	static __u32 slots[BATCH];
 	LIBBPF_OPTS(bpf_map_batch_opts, options);
 
 	for (__u32 count; from < to; from += count) {
 		count = to - from < BATCH ? to - from : BATCH;
-		randombytes_buf(digests, count * sizeof(*digests));
 		for (__u32 i = 0; i < count; i++) {
-			slots[i] = from + i;
+			digests[i] = core_key_digest(from + i);
 			policies[i] = (struct key_policy){ .digest = digests[i],
 							   .slot = from + i,
+							   .version = 1,
 							   .per_minute = KEY_PER_MINUTE_MAX,
 							   .per_day = KEY_PER_DAY_MAX };
 		}
 		if (bpf_map_update_batch(bpf_map__fd(core->maps.keys), digests, policies, &count,
-					 &options) ||
-		    bpf_map_update_batch(bpf_map__fd(core->maps.digests), slots, digests, &count,
 					 &options))
-			fail("the tables cannot be filled");
+			fail("the table cannot be filled");
 	}
 	core->bss->key_count = to;
 }
@@ -128,7 +126,6 @@ static struct core_bpf *load(void)
 		fail("the programs cannot be opened");
 	bpf_map__set_max_entries(core->maps.keys, MANY);
 	bpf_map__set_max_entries(core->maps.usage, MANY);
-	bpf_map__set_max_entries(core->maps.digests, MANY);
 	if (core_bpf__load(core))
 		fail("the programs cannot be loaded");
 	randombytes_buf(settings.pepper, sizeof(settings.pepper));
@@ -187,6 +184,7 @@ int main(void)
 	measure_heads(core);
 	measure("answer's head", core->progs.core_response, answer);
 	measure("key's shape and digest", core->progs.core_digest, head);
+	measure("the key of the request before, unchanged", core->progs.core_again, head);
 	measure("look-up of a random key, of 1,000", core->progs.core_look_up, head);
 	measure("windows, and the clock", core->progs.core_window, head);
 	few = measure("all of it, head of 500 bytes, 1,000 keys", core->progs.core_decision, head);
