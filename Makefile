@@ -238,7 +238,8 @@ build/bench/core.skel.h: build/bpf/tests/perf/core.o
 	$(say) SKEL $@
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name core_bpf > $@
-build/obj/tests/perf/core.o: build/bench/core.skel.h
+build/bpf/tests/perf/core.o: tests/perf/core_keys.h
+build/obj/tests/perf/core.o: build/bench/core.skel.h tests/perf/core_keys.h
 build/obj/tests/perf/core.o: OUR_CPPFLAGS += -Ibuild/bench
 build/bench/core: build/obj/tests/perf/core.o $(LIB_SOURCES:%.c=build/obj/%.o)
 	$(say) LINK $@
@@ -248,6 +249,11 @@ bench-core: ## measure what a decision takes in the kernel, part by part (as roo
 	$(Q)scripts/setup
 	$(Q)$(MAKE) --no-print-directory build/bench/core
 	$(Q)build/bench/core
+
+bench-keys: ## measure what 1,000,000 keys cost, some minutes (as root)
+	$(Q)scripts/setup --bench
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/perf/keys.py $(BENCH_OPTIONS)
 
 bench: ## measure the gate, the bare application and other gateways, 20 minutes (as root); BENCH_OPTIONS="--rounds 5"
 bench-quick: ## measure the gate and the bare application, less than a minute (as root)
@@ -301,4 +307,4 @@ uninstall: ## remove what install put there
 clean: ## remove what was built
 	rm -rf build
 
-.PHONY: all help test test-apps bench bench-quick bench-core vm-programs test-vm fuzz fuzz-gate check-build format format-check run install uninstall clean
+.PHONY: all help test test-apps bench bench-quick bench-core bench-keys vm-programs test-vm fuzz fuzz-gate check-build format format-check run install uninstall clean
