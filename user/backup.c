@@ -35,7 +35,7 @@ static int open_checked(const char *path, sqlite3 **ret_database, char *why, siz
 	if (sqlite3_open_v2(path, ret_database, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
 		return store_explain(*ret_database, path, why, why_size);
 	sqlite3_busy_timeout(*ret_database, BUSY_MS);
-	return store_schema_check(*ret_database, &store_schema, path, why, why_size);
+	return store_schema_check(*ret_database, &store_schema, true, path, why, why_size);
 }
 
 int backup_verify(const char *store, const char *pepper_path, char *why, size_t why_size)

@@ -33,6 +33,7 @@ enum key_status {
 
 /* A key as the daemon knows it. Times are milliseconds since the epoch. */
 struct key_record {
+	int64_t number; /* the store's own; 0: it is not there */
 	char id[KEY_ID_LENGTH + 1];
 	char account[KEY_ACCOUNT_MAX + 1];
 	char label[KEY_LABEL_MAX * 4 + 1];

@@ -53,14 +53,14 @@ static int compare(struct comparison *comparison, sqlite3_stmt *row)
 	struct key_record record;
 	int err;
 
-	snprintf(usage.id, sizeof(usage.id), "%s", id ? id : "");
-	err = store_get(comparison->restored, usage.id, &record);
+	err = store_get(comparison->restored, id ? id : "", &record);
 	if (err == -ENOENT) {
 		comparison->unknown += status == KEY_ACTIVE;
 		return 0;
 	}
 	if (err)
 		return err;
+	usage.number = record.number;
 	if (status == KEY_REVOKED && record.status == KEY_ACTIVE)
 		log_warning("Key %s of account %s was revoked since the backup, and is valid "
 			    "again: revoke it again unless that is meant.",

@@ -42,6 +42,7 @@ static void read_record(sqlite3_stmt *row, struct key_record *ret_record)
 		.last_used_ms = (uint64_t)sqlite3_column_int64(row, 11),
 		.admitted = (uint64_t)sqlite3_column_int64(row, 12),
 		.refused = (uint64_t)sqlite3_column_int64(row, 13),
+		.number = sqlite3_column_int64(row, 14),
 		.slot = KEY_NO_SLOT,
 	};
 	copy_text(row, 0, ret_record->id, sizeof(ret_record->id));
@@ -84,15 +85,19 @@ static int list(struct store *store, sqlite3_stmt *statement, struct key_record 
 	return 0;
 }
 
-int store_insert(struct store *store, const struct key_record *record)
+int store_insert(struct store *store, struct key_record *record)
 {
-	return store_commit(store,
-			    store_bind(store, INSERT, "ttttdiiiiiiiii", record->id, record->account,
-				       record->label, record->prefix, record->digest.bytes,
-				       (uint64_t)record->status, (uint64_t)record->per_minute,
-				       (uint64_t)record->per_day, record->expires_ms,
-				       record->created_ms, record->windows, record->last_used_ms,
-				       record->admitted, record->refused));
+	int err = store_commit(store,
+			       store_bind(store, INSERT, "ttttdiiiiiiiii", record->id,
+					  record->account, record->label, record->prefix,
+					  record->digest.bytes, (uint64_t)record->status,
+					  (uint64_t)record->per_minute, (uint64_t)record->per_day,
+					  record->expires_ms, record->created_ms, record->windows,
+					  record->last_used_ms, record->admitted, record->refused));
+
+	if (!err)
+		record->number = sqlite3_last_insert_rowid(store->database);
+	return err;
 }
 
 int store_delete(struct store *store, const char *id)
@@ -148,9 +153,21 @@ int store_list(struct store *store, const char *account, struct key_record **ret
 	return list(store, statement, ret_records, ret_count);
 }
 
-int store_list_active(struct store *store, struct key_record **ret_records, size_t *ret_count)
+int store_each_active(struct store *store, int (*visit)(struct key_record *record, void *data),
+		      void *data)
 {
-	return list(store, store_bind(store, LIST_ACTIVE, ""), ret_records, ret_count);
+	sqlite3_stmt *statement = store_bind(store, LIST_ACTIVE, "");
+	struct key_record record;
+	int code, ret = 0;
+
+	while (!ret && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+		read_record(statement, &record);
+		ret = visit(&record, data);
+	}
+	if (!ret && code != SQLITE_DONE)
+		ret = store_failed(store);
+	store_finish(statement);
+	return ret;
 }
 
 int store_count_account(struct store *store, const char *account, uint32_t *ret_count)
@@ -195,9 +212,10 @@ int store_save_usage(struct store *store, const struct store_usage *usage, size_
 
 	err = store_run(store, store_bind(store, BEGIN, ""));
 	for (size_t i = 0; !err && i < count; i++)
-		err = store_run(store, store_bind(store, SAVE_USAGE, "tiiii", usage[i].id,
-						  usage[i].windows, usage[i].last_used_ms,
-						  usage[i].admitted, usage[i].refused));
+		err = store_run(store,
+				store_bind(store, SAVE_USAGE, "iiiii", (uint64_t)usage[i].number,
+					   usage[i].windows, usage[i].last_used_ms,
+					   usage[i].admitted, usage[i].refused));
 	if (!err)
 		err = store_commit(store, store_bind(store, COMMIT, ""));
 	if (err && !sqlite3_get_autocommit(store->database))

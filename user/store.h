@@ -19,7 +19,7 @@ struct store;
 
 /* Usage of one key, as saved. */
 struct store_usage {
-	char id[KEY_ID_LENGTH + 1];
+	int64_t number; /* the key's record's */
 	uint64_t windows;
 	uint64_t last_used_ms;
 	uint64_t admitted;
@@ -62,8 +62,11 @@ void store_close(struct store *store);
 int store_open_pepper(struct store *store, const char *path, uint8_t ret_pepper[PEPPER_SIZE],
 		      char *why, size_t why_size);
 
-/* Add a key. -EEXIST: the account has another key of that label that is not revoked. */
-int store_insert(struct store *store, const struct key_record *record);
+/*
+ * Add a key; record->number is set. -EEXIST: the account has another key of that label that is not
+ * revoked.
+ */
+int store_insert(struct store *store, struct key_record *record);
 
 /* Take a key out again that was never in force. */
 int store_delete(struct store *store, const char *id);
@@ -87,8 +90,12 @@ int store_get(struct store *store, const char *id, struct key_record *ret_record
 int store_list(struct store *store, const char *account, struct key_record **ret_records,
 	       size_t *ret_count);
 
-/* Read the keys whose status is active, in the order of their creation, as store_list() does. */
-int store_list_active(struct store *store, struct key_record **ret_records, size_t *ret_count);
+/*
+ * Visit the keys whose status is active, in the order of their creation, until a visit returns nonzero,
+ * which is returned then. A visit may change its record, but not the store.
+ */
+int store_each_active(struct store *store, int (*visit)(struct key_record *record, void *data),
+		      void *data);
 
 /* Number of an account's keys that are not revoked. */
 int store_count_account(struct store *store, const char *account, uint32_t *ret_count);

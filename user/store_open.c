@@ -67,7 +67,7 @@ static int open_database(struct store *store, const char *path, char *why, size_
 	store_keep_journal(store, true);
 
 	/* Before anything is written: the file may not be ours. */
-	err = store_schema_check(store->database, &store_schema, path, why, why_size);
+	err = store_schema_check(store->database, &store_schema, false, path, why, why_size);
 	if (err)
 		return err;
 	if (sqlite3_exec(store->database, pragmas, NULL, NULL, NULL) != SQLITE_OK)

@@ -7,6 +7,7 @@
 #define SLUICE_STORE_SCHEMA_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,11 +48,13 @@ int store_check_pepper(sqlite3 *database, const uint8_t pepper[PEPPER_SIZE]);
  * See that a file is ours and sound, without writing to it: an empty database, or a store of ours
  * that is not damaged and not newer than the schema.
  *
+ * indexes	compare them with the tables, too, however large the store is: many times the work
+ *
  * Otherwise returns -EMEDIUMTYPE (not ours), -EPROTO (newer), -EUCLEAN or -EIO, and why says what
  * is wrong and what to do, calling the file path.
  */
-int store_schema_check(sqlite3 *database, const struct store_schema *schema, const char *path,
-		       char *why, size_t why_size);
+int store_schema_check(sqlite3 *database, const struct store_schema *schema, bool indexes,
+		       const char *path, char *why, size_t why_size);
 
 /* Bring a checked file up to the schema's version, each step whole or not at all. */
 int store_schema_migrate(sqlite3 *database, const struct store_schema *schema, const char *path,

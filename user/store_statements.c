@@ -33,14 +33,16 @@ static const char *const sources[STATEMENTS] = {
 		   "refused = ?5 WHERE id = ?1",
 	[EXPIRE] = "UPDATE keys SET status = 1 "
 		   "WHERE status = 0 AND expires_ms != 0 AND expires_ms <= ?",
-	[GET] = "SELECT " COLUMNS " FROM keys WHERE id = ?",
-	[LIST_ALL] = "SELECT " COLUMNS " FROM keys ORDER BY number",
-	[LIST_ACCOUNT] = "SELECT " COLUMNS " FROM keys WHERE account = ? ORDER BY number",
-	[LIST_ACTIVE] = "SELECT " COLUMNS " FROM keys WHERE status = 0 ORDER BY number",
+	[GET] = "SELECT " COLUMNS ", number FROM keys WHERE id = ?",
+	[LIST_ALL] = "SELECT " COLUMNS ", number FROM keys ORDER BY number",
+	[LIST_ACCOUNT] = "SELECT " COLUMNS ", number FROM keys WHERE account = ? ORDER BY number",
+	/* Row by row: what is in force must not hang on an index, which a start does not check. */
+	[LIST_ACTIVE] = "SELECT " COLUMNS ", number FROM keys NOT INDEXED WHERE status = 0 "
+			"ORDER BY number",
 	[COUNT_ACCOUNT] = "SELECT count(*) FROM keys WHERE account = ? AND status != 2",
 	[COUNT] = "SELECT status, count(*) FROM keys GROUP BY status",
 	[SAVE_USAGE] = "UPDATE keys SET windows = ?2, last_used_ms = ?3, admitted = ?4, "
-		       "refused = ?5 WHERE id = ?1",
+		       "refused = ?5 WHERE number = ?1",
 	[PUT_PEPPER_CHECK] =
 		"INSERT OR REPLACE INTO installation (only, pepper_check) VALUES (1, ?)",
 	/* Writes a page, and leaves it as it was. */

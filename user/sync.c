@@ -3,6 +3,7 @@
 #include "sync.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +48,7 @@ static uint32_t slot_of(const struct sync *sync, const struct sync_entry *entry)
 static struct store_usage read_usage(const struct sync *sync, const struct sync_entry *entry)
 {
 	struct key_usage *live = kernel_usage(sync->kernel, slot_of(sync, entry));
-	struct store_usage usage = entry->saved;
+	struct store_usage usage = { .number = entry->number };
 
 	usage.windows = __atomic_load_n(&live->windows, __ATOMIC_RELAXED);
 	usage.last_used_ms = __atomic_load_n(&live->last_used_ms, __ATOMIC_RELAXED);
@@ -56,10 +57,9 @@ static struct store_usage read_usage(const struct sync *sync, const struct sync_
 	return usage;
 }
 
-static bool usage_differs(const struct store_usage *a, const struct store_usage *b)
+static uint64_t counted(const struct store_usage *usage)
 {
-	return a->windows != b->windows || a->last_used_ms != b->last_used_ms ||
-	       a->admitted != b->admitted || a->refused != b->refused;
+	return usage->admitted + usage->refused;
 }
 
 static void write_usage(struct sync *sync, uint32_t slot, const struct key_record *record)
@@ -121,13 +121,14 @@ static int take_out(struct sync *sync, struct sync_entry *entry)
 	err = kernel_remove_key(sync->kernel, &entry->digest);
 	if (err) {
 		if (!entry->leaving)
-			log_error("key %s could not be taken out of force: %s. Trying again.",
-				  entry->saved.id, strerror(-err));
+			log_error("the store's key number %" PRId64
+				  " could not be taken out of force: %s. Trying again.",
+				  entry->number, strerror(-err));
 		entry->leaving = true;
 		return err;
 	}
 	usage = read_usage(sync, entry);
-	if (usage_differs(&usage, &entry->saved))
+	if (counted(&usage) != entry->saved)
 		store_save_usage(sync->store, &usage, 1);
 	sync_table_drop(&sync->table, slot);
 	sync_table_free(&sync->table, slot, true);
@@ -140,10 +141,7 @@ int sync_remove(struct sync *sync, const struct key_record *record)
 
 	if (!entry)
 		return 0;
-	entry->saved.windows = record->windows;
-	entry->saved.last_used_ms = record->last_used_ms;
-	entry->saved.admitted = record->admitted;
-	entry->saved.refused = record->refused;
+	entry->saved = record->admitted + record->refused;
 	return take_out(sync, entry);
 }
 
@@ -197,41 +195,53 @@ int sync_sweep(struct sync *sync, uint64_t at_ms)
 	return ret;
 }
 
-/* Gather in sync->changed what the store does not have yet, in the order of slots. */
-static uint32_t gather_changed(struct sync *sync)
+/*
+ * Gather in sync->changed what the store does not have yet, of slots from *at on.
+ *
+ * at	then behind the last that was looked at
+ */
+static uint32_t gather_changed(struct sync *sync, uint32_t *at)
 {
 	uint32_t count = 0;
 
-	for (uint32_t slot = 0; slot < sync->table.end; slot++) {
-		const struct sync_entry *entry = &sync->table.entries[slot];
+	for (; *at < sync->table.end && count < SYNC_CHANGED_MAX; ++*at) {
+		const struct sync_entry *entry = &sync->table.entries[*at];
 		struct store_usage usage;
 
 		if (!entry->taken)
 			continue;
 		usage = read_usage(sync, entry);
-		if (usage_differs(&usage, &entry->saved))
+		if (counted(&usage) != entry->saved)
 			sync->changed[count++] = usage;
 	}
 	return count;
 }
 
+/* Note as saved what was gathered, of slots from that one on. */
+static void note_saved(struct sync *sync, uint32_t slot, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++, slot++) {
+		while (sync->table.entries[slot].number != sync->changed[i].number)
+			slot++;
+		sync->table.entries[slot].saved = counted(&sync->changed[i]);
+	}
+}
+
 int sync_save_usage(struct sync *sync)
 {
-	uint32_t count = gather_changed(sync);
-	uint32_t slot = 0;
-	int err;
+	uint32_t at = 0, from, count;
+	int err = 0;
 
-	if (!count)
-		return 0;
-	err = store_save_usage(sync->store, sync->changed, count);
-	if (err)
-		return err;
-	for (uint32_t i = 0; i < count; i++, slot++) {
-		while (strcmp(sync->table.entries[slot].saved.id, sync->changed[i].id) != 0)
-			slot++;
-		sync->table.entries[slot].saved = sync->changed[i];
+	while (!err && at < sync->table.end) {
+		from = at;
+		count = gather_changed(sync, &at);
+		if (!count)
+			break;
+		err = store_save_usage(sync->store, sync->changed, count);
+		if (!err)
+			note_saved(sync, from, count);
 	}
-	return 0;
+	return err;
 }
 
 uint32_t sync_count(const struct sync *sync)
@@ -242,7 +252,6 @@ uint32_t sync_count(const struct sync *sync)
 void sync_free(struct sync *sync)
 {
 	sync_table_close(&sync->table);
-	free(sync->changed);
 	free(sync);
 }
 

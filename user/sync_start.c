@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Making the kernel's keys equal to the store's when the daemon starts. One query, one walk over
- * the map; what is right already is not written again.
+ * Making the kernel's keys equal to the store's when the daemon starts. One walk over the map, and two over
+ * the store where keys are missing in the kernel; what is right already is not written again.
  */
 #include "sync.h"
 
@@ -17,66 +17,11 @@
 /* What is known while the two sides are compared. */
 struct comparison {
 	struct sync *sync;
-	struct key_record *records; /* of the store's active keys, by digest */
-	size_t record_count;
-	struct key_policy *policies; /* of the kernel's keys */
-	size_t policy_count;
+	struct key_policy *policies; /* that the kernel has, by slot; of a free one, all 0 */
+	size_t active;		     /* keys, in the store */
+	size_t missing;		     /* of these, in the kernel's */
 	uint64_t at_ms;
 };
-
-static int compare_digests(const void *a, const void *b)
-{
-	const struct key_record *left = a, *right = b;
-
-	return memcmp(&left->digest, &right->digest, sizeof(left->digest));
-}
-
-static struct key_record *find_record(const struct comparison *comparison,
-				      const struct key_digest *digest)
-{
-	struct key_record wanted = { .digest = *digest };
-
-	if (!comparison->record_count)
-		return NULL;
-	return bsearch(&wanted, comparison->records, comparison->record_count, sizeof(wanted),
-		       compare_digests);
-}
-
-/* The map is changed only after it was walked: changes would disturb the walk. */
-static int gather_policy(const struct key_policy *policy, void *data)
-{
-	struct comparison *comparison = data;
-	size_t count = comparison->policy_count;
-	struct key_policy *more;
-
-	/* Grown at each power of two. */
-	if ((count & (count - 1)) == 0) {
-		more = reallocarray(comparison->policies, count ? count * 2 : 1, sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		comparison->policies = more;
-	}
-	comparison->policies[comparison->policy_count++] = *policy;
-	return 0;
-}
-
-/* Keep a key that both sides have, and its live usage with it. */
-static int keep_key(struct comparison *comparison, const struct key_policy *policy,
-		    struct key_record *record)
-{
-	struct sync *sync = comparison->sync;
-	struct key_policy wanted;
-
-	sync_policy(record, policy->slot, kernel_usage(sync->kernel, policy->slot)->version,
-		    &wanted);
-	record->slot = policy->slot;
-	sync_table_enter(&sync->table, policy->slot, record);
-	/* A daemon that was killed amid a change leaves another version. */
-	if (memcmp(&wanted, policy, sizeof(wanted)) == 0)
-		return 0;
-	wanted.version = sync_renew(sync, policy->slot);
-	return kernel_put_key(sync->kernel, &wanted);
-}
 
 static int remove_key(struct sync *sync, const struct key_policy *policy)
 {
@@ -86,27 +31,69 @@ static int remove_key(struct sync *sync, const struct key_policy *policy)
 }
 
 /*
- * Go through the kernel's keys. One that is not the store's is removed; so is one whose slot
- * cannot be its own, which comes back with a new slot and the usage that was saved of it.
+ * Enter a key of the kernel's as one that the store may have, too. One whose slot cannot be its own goes:
+ * it comes back with a new slot and the usage that was saved of it.
  */
+static int enter_policy(const struct key_policy *policy, void *data)
+{
+	struct comparison *comparison = data;
+	struct sync *sync = comparison->sync;
+
+	if (policy->slot >= sync->table.slots || sync->table.entries[policy->slot].taken)
+		return remove_key(sync, policy);
+	comparison->policies[policy->slot] = *policy;
+	sync_table_enter(&sync->table, policy->slot,
+			 &(struct key_record){ .digest = policy->digest });
+	return 0;
+}
+
+/* Keep a key that both sides have, and its live usage with it. */
+static int keep_key(struct comparison *comparison, struct sync_entry *entry,
+		    const struct key_record *record)
+{
+	struct sync *sync = comparison->sync;
+	uint32_t slot = (uint32_t)(entry - sync->table.entries);
+	struct key_policy wanted;
+
+	entry->number = record->number;
+	entry->expires_ms = record->expires_ms;
+	entry->saved = record->admitted + record->refused;
+	sync_policy(record, slot, kernel_usage(sync->kernel, slot)->version, &wanted);
+	/* A daemon that was killed amid a change leaves another version. */
+	if (memcmp(&wanted, &comparison->policies[slot], sizeof(wanted)) == 0)
+		return 0;
+	wanted.version = sync_renew(sync, slot);
+	return kernel_put_key(sync->kernel, &wanted);
+}
+
+/* Look for an active key of the store's among the kernel's. */
+static int confirm(struct key_record *record, void *data)
+{
+	struct comparison *comparison = data;
+	struct sync_entry *entry = sync_table_find(&comparison->sync->table, &record->digest);
+
+	comparison->active++;
+	if (entry)
+		return keep_key(comparison, entry, record);
+	comparison->missing++;
+	return 0;
+}
+
+/* Remove what the kernel has and the store has not. */
 static int settle_policies(struct comparison *comparison)
 {
 	struct sync *sync = comparison->sync;
-	int err;
+	int err = 0;
 
-	for (size_t i = 0; i < comparison->policy_count; i++) {
-		const struct key_policy *policy = &comparison->policies[i];
-		struct key_record *record = find_record(comparison, &policy->digest);
+	for (uint32_t slot = 0; !err && slot < sync->table.end; slot++) {
+		const struct sync_entry *entry = &sync->table.entries[slot];
 
-		if (record && record->slot == KEY_NO_SLOT && policy->slot < sync->table.slots &&
-		    !sync->table.entries[policy->slot].taken)
-			err = keep_key(comparison, policy, record);
-		else
-			err = remove_key(sync, policy);
-		if (err)
-			return err;
+		if (!entry->taken || entry->number)
+			continue;
+		err = remove_key(sync, &comparison->policies[slot]);
+		sync_table_drop(&sync->table, slot);
 	}
-	return 0;
+	return err;
 }
 
 /*
@@ -137,22 +124,16 @@ static int put_key(struct sync *sync, struct key_record *record)
 	return err;
 }
 
-/* Put the store's keys that the kernel does not have. */
-static int settle_records(struct comparison *comparison)
+/* Put an active key of the store's that the kernel does not have. */
+static int put_missing(struct key_record *record, void *data)
 {
-	int err;
+	struct comparison *comparison = data;
+	struct sync *sync = comparison->sync;
 
-	for (size_t i = 0; i < comparison->record_count; i++) {
-		struct key_record *record = &comparison->records[i];
-
-		if (record->slot != KEY_NO_SLOT ||
-		    (record->expires_ms && record->expires_ms <= comparison->at_ms))
-			continue;
-		err = put_key(comparison->sync, record);
-		if (err)
-			return err;
-	}
-	return 0;
+	if (sync_table_find(&sync->table, &record->digest) ||
+	    (record->expires_ms && record->expires_ms <= comparison->at_ms))
+		return 0;
+	return put_key(sync, record);
 }
 
 static int compare_sides(struct comparison *comparison)
@@ -160,20 +141,16 @@ static int compare_sides(struct comparison *comparison)
 	struct sync *sync = comparison->sync;
 	int err;
 
-	err = store_list_active(sync->store, &comparison->records, &comparison->record_count);
-	if (err)
-		return err;
-	if (comparison->record_count)
-		qsort(comparison->records, comparison->record_count, sizeof(*comparison->records),
-		      compare_digests);
-	err = kernel_each_key(sync->kernel, gather_policy, comparison);
-	if (err)
-		return err;
-	err = settle_policies(comparison);
+	err = kernel_each_key(sync->kernel, enter_policy, comparison);
+	if (!err)
+		err = store_each_active(sync->store, confirm, comparison);
+	if (!err)
+		err = settle_policies(comparison);
 	if (err)
 		return err;
 	settle_slots(sync);
-	err = settle_records(comparison);
+	if (comparison->missing)
+		err = store_each_active(sync->store, put_missing, comparison);
 	if (err)
 		return err;
 
@@ -196,8 +173,8 @@ int sync_start(struct kernel *kernel, struct store *store, struct sync **ret_syn
 	sync->kernel = kernel;
 	sync->store = store;
 	comparison.sync = sync;
-	sync->changed = calloc(kernel_slots(kernel), sizeof(*sync->changed));
-	err = sync->changed ? sync_table_open(&sync->table, kernel_slots(kernel)) : -ENOMEM;
+	comparison.policies = calloc(kernel_slots(kernel), sizeof(*comparison.policies));
+	err = comparison.policies ? sync_table_open(&sync->table, kernel_slots(kernel)) : -ENOMEM;
 	if (!err)
 		err = compare_sides(&comparison);
 
@@ -205,11 +182,10 @@ int sync_start(struct kernel *kernel, struct store *store, struct sync **ret_syn
 		snprintf(why, why_size,
 			 "The key table is full: the store has %zu active keys, and there is room "
 			 "for %u. To have them all in force, " SYNC_MAKE_ROOM,
-			 comparison.record_count, kernel_slots(kernel));
+			 comparison.active, kernel_slots(kernel));
 	else if (err)
 		snprintf(why, why_size, "The store's keys could not be put in force: %s.",
 			 store_reason(err));
-	free(comparison.records);
 	free(comparison.policies);
 	if (err) {
 		sync_free(sync);

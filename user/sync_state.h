@@ -6,11 +6,14 @@
 #include "sync.h"
 #include "sync_table.h"
 
+/* Usages that are saved together. */
+#define SYNC_CHANGED_MAX 4096
+
 struct sync {
 	struct kernel *kernel;
 	struct store *store;
 	struct sync_table table;
-	struct store_usage *changed; /* room for one of each slot */
+	struct store_usage changed[SYNC_CHANGED_MAX];
 };
 
 /* Let go without saving. */

@@ -63,7 +63,7 @@ int sync_table_allocate(struct sync_table *table, uint32_t *ret_slot)
 
 	if (!table->free_count)
 		return -E2BIG;
-	if (oldest->usable_ms && oldest->usable_ms > boottime_ms())
+	if (oldest->usable_s && oldest->usable_s * 1000ULL > boottime_ms())
 		return -EAGAIN;
 	*ret_slot = oldest->slot;
 	table->free_first = (table->free_first + 1) % table->slots;
@@ -78,7 +78,7 @@ void sync_table_free(struct sync_table *table, uint32_t slot, bool rest)
 
 	table->free[place] = (struct free_slot){
 		.slot = slot,
-		.usable_ms = rest ? boottime_ms() + SLOT_REST_MS : 0,
+		.usable_s = rest ? (boottime_ms() + SLOT_REST_MS + 999) / 1000 : 0,
 	};
 	table->free_count++;
 }
@@ -93,12 +93,9 @@ void sync_table_enter(struct sync_table *table, uint32_t slot, const struct key_
 		.next = *bucket,
 		.digest = record->digest,
 		.expires_ms = record->expires_ms,
-		.saved = { .windows = record->windows,
-			   .last_used_ms = record->last_used_ms,
-			   .admitted = record->admitted,
-			   .refused = record->refused },
+		.number = record->number,
+		.saved = record->admitted + record->refused,
 	};
-	memcpy(entry->saved.id, record->id, sizeof(entry->saved.id));
 	*bucket = slot;
 	if (table->end <= slot)
 		table->end = slot + 1;

@@ -27,12 +27,17 @@ struct sync_entry {
 	uint32_t next; /* slot of the next key in the bucket */
 	struct key_digest digest;
 	uint64_t expires_ms;
-	struct store_usage saved; /* as the store has it */
+	int64_t number; /* the store's record */
+	/*
+	 * Requests admitted and refused in all, as the store has them: where that has not changed, nothing
+	 * was counted.
+	 */
+	uint64_t saved;
 };
 
 struct free_slot {
 	uint32_t slot;
-	uint64_t usable_ms; /* CLOCK_BOOTTIME */
+	uint32_t usable_s; /* CLOCK_BOOTTIME; 0: always */
 };
 
 struct sync_table {

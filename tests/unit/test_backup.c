@@ -329,8 +329,10 @@ static uint64_t windows_of(uint32_t minute, uint32_t used_minute, uint32_t used_
 static void save(struct store *store, const char *id, uint64_t windows, uint64_t admitted)
 {
 	struct store_usage usage = { .windows = windows, .admitted = admitted };
+	struct key_record record;
 
-	snprintf(usage.id, sizeof(usage.id), "%s", id);
+	assert_int_equal(store_get(store, id, &record), 0);
+	usage.number = record.number;
 	assert_int_equal(store_save_usage(store, &usage, 1), 0);
 }
 

@@ -172,6 +172,15 @@ static void keys_expire_at_their_millisecond(void **state)
 	store_close(store);
 }
 
+/* Ends with the eleventh. */
+static int count_active(struct key_record *record, void *data)
+{
+	size_t *count = data;
+
+	assert_int_equal(record->status, KEY_ACTIVE);
+	return ++*count > 10 ? (int)*count : 0;
+}
+
 static void keys_are_listed_in_the_order_of_their_creation(void **state)
 {
 	static const char *const accounts[] = { "b", "a", "b", "a", "b" };
@@ -200,9 +209,11 @@ static void keys_are_listed_in_the_order_of_their_creation(void **state)
 	assert_string_equal(records[2].label, "4");
 	free(records);
 
-	assert_int_equal(store_list_active(store, &records, &count), 0);
+	count = 0;
+	assert_int_equal(store_each_active(store, count_active, &count), 0);
 	assert_int_equal(count, 4);
-	free(records);
+	count = 10;
+	assert_int_equal(store_each_active(store, count_active, &count), 11);
 
 	assert_int_equal(store_list(store, "nobody", &records, &count), 0);
 	assert_int_equal(count, 0);
@@ -235,7 +246,7 @@ static void usage_is_saved_in_one_go(void **state)
 {
 	struct store_usage usage[3] = { { .windows = 1, .last_used_ms = 2, .admitted = 3 },
 					{ .windows = UINT64_MAX, .refused = 4 },
-					{ .id = "key_zzzzzzzzzzzz", .admitted = 9 } };
+					{ .number = 99, .admitted = 9 } };
 	struct key_record first = make_record(1, "acme", "a"), read_back;
 	struct key_record second = make_record(2, "acme", "b");
 	struct store *store = open_store();
@@ -243,8 +254,8 @@ static void usage_is_saved_in_one_go(void **state)
 	(void)state;
 	assert_int_equal(store_insert(store, &first), 0);
 	assert_int_equal(store_insert(store, &second), 0);
-	strcpy(usage[0].id, first.id);
-	strcpy(usage[1].id, second.id);
+	usage[0].number = first.number;
+	usage[1].number = second.number;
 	assert_int_equal(store_save_usage(store, usage, 3), 0);
 	assert_int_equal(store_get(store, first.id, &read_back), 0);
 	assert_true(read_back.windows == 1 && read_back.last_used_ms == 2 &&
@@ -264,8 +275,8 @@ static void usage_is_saved_whole_or_not_at_all(void **state)
 	(void)state;
 	assert_int_equal(store_insert(store, &first), 0);
 	assert_int_equal(store_insert(store, &second), 0);
-	strcpy(usage[0].id, first.id);
-	strcpy(usage[1].id, second.id);
+	usage[0].number = first.number;
+	usage[1].number = second.number;
 	change_file("CREATE TRIGGER unlucky BEFORE UPDATE ON keys WHEN NEW.admitted = 13 "
 		    "BEGIN SELECT RAISE(FAIL, 'unlucky'); END");
 	assert_int_equal(store_save_usage(store, usage, 2), -EIO);
@@ -282,7 +293,7 @@ static void usage_is_saved_whole_or_not_at_all(void **state)
 static void a_store_that_is_locked_by_another_program_reports_it(void **state)
 {
 	struct key_record record = make_record(1, "acme", "a");
-	struct store_usage usage = { .id = "key_aaaaaa000001" };
+	struct store_usage usage = { .number = 1 };
 	struct store *store = open_store();
 	sqlite3 *other;
 

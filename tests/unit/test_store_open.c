@@ -159,7 +159,7 @@ static int migrate(const char *const *steps, int version)
 	int err;
 
 	assert_int_equal(sqlite3_open(temp_path("sluice.db"), &database), SQLITE_OK);
-	err = store_schema_check(database, &schema, "the file", why, sizeof(why));
+	err = store_schema_check(database, &schema, true, "the file", why, sizeof(why));
 	if (!err)
 		err = store_schema_migrate(database, &schema, "the file", why, sizeof(why));
 	sqlite3_close(database);

@@ -215,12 +215,12 @@ static void only_changed_usage_is_saved(void **state)
 
 	/* A value that only the store has survives where nothing was counted. */
 	assert_int_equal(
-		store_save_usage(
-			store, &(struct store_usage){ .id = "key_aaaaaa000001", .admitted = 9 }, 1),
+		store_save_usage(store,
+				 &(struct store_usage){ .number = idle.number, .admitted = 9 }, 1),
 		0);
 	assert_int_equal(
-		store_save_usage(
-			store, &(struct store_usage){ .id = "key_aaaaaa000002", .admitted = 9 }, 1),
+		store_save_usage(store,
+				 &(struct store_usage){ .number = busy.number, .admitted = 9 }, 1),
 		0);
 	assert_int_equal(sync_save_usage(joined), 0);
 	stored = read_back(&idle);
