@@ -286,10 +286,10 @@ struct enrolment {
 };
 
 /*
- * Key of `guesses`: an address in network byte order, an IPv4 one IPv4-mapped (RFC 4291 2.5.5.2), an
- * IPv6 one without its lower half.
+ * Where requests come from: an address in network byte order, an IPv4 one IPv4-mapped (RFC 4291 2.5.5.2),
+ * without the bits by which hosts of one user may differ. Key of `guesses`: an IPv6 one is a /64.
  */
-struct guess_source {
+struct source {
 	__u32 words[4];
 };
 

@@ -7,7 +7,7 @@
 #include "maps.bpf.h"
 
 /* An IPv6 address as its /64, which is what one host or site has (RFC 4291 2.5.4). */
-static __always_inline void read_source(const struct tcp_sock *tcp, struct guess_source *ret_source)
+static __always_inline void read_source(const struct tcp_sock *tcp, struct source *ret_source)
 {
 	__u32 *words = ret_source->words;
 
@@ -20,7 +20,7 @@ static __always_inline void read_source(const struct tcp_sock *tcp, struct guess
 static __noinline void count_guess(struct tcp_sock *tcp)
 {
 	const struct guesses first = {};
-	struct guess_source source = {};
+	struct source source = {};
 	const struct settings *set;
 	struct guesses *made;
 	__u32 zero = 0;

@@ -140,7 +140,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);
-	__type(key, struct guess_source);
+	__type(key, struct source);
 	__type(value, struct guesses);
 } guesses SEC(".maps") __weak;
 

@@ -31,7 +31,7 @@ int api_read_gates(struct kernel *kernel, json_t **ret_gates, struct failure *re
 /* Who guesses keys: the sources with most guesses, those first. */
 #define API_GUESSES_TOP 10
 struct api_guesses {
-	struct guess_source sources[API_GUESSES_TOP];
+	struct source sources[API_GUESSES_TOP];
 	struct guesses made[API_GUESSES_TOP];
 	size_t count; /* of these */
 	size_t all;   /* sources that there are */

@@ -9,7 +9,7 @@
 #define SOURCE_SIZE (INET6_ADDRSTRLEN + sizeof("/64"))
 
 /* "203.0.113.7", "2001:db8::/64" */
-static void source_text(const struct guess_source *source, char ret_text[SOURCE_SIZE])
+static void source_text(const struct source *source, char ret_text[SOURCE_SIZE])
 {
 	bool mapped = !source->words[0] && !source->words[1] && source->words[2] == htonl(0xffff);
 

@@ -175,7 +175,7 @@ uint32_t kernel_guess_sources(const struct kernel *kernel);
  * ret_made
  * ret_all	sources that there are
  */
-int kernel_read_guesses(struct kernel *kernel, size_t top, struct guess_source *ret_sources,
+int kernel_read_guesses(struct kernel *kernel, size_t top, struct source *ret_sources,
 			struct guesses *ret_made, size_t *ret_count, size_t *ret_all);
 
 /* Sum of all processors' counters, in the order of enum counter. */

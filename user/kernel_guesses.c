@@ -11,13 +11,12 @@
 
 /* The sources with most guesses so far, those first. */
 struct ranking {
-	struct guess_source *sources;
+	struct source *sources;
 	struct guesses *made;
 	size_t count, room;
 };
 
-static void rank(struct ranking *ranking, const struct guess_source *source,
-		 const struct guesses *made)
+static void rank(struct ranking *ranking, const struct source *source, const struct guesses *made)
 {
 	size_t at = ranking->count;
 
@@ -40,12 +39,12 @@ uint32_t kernel_guess_sources(const struct kernel *kernel)
 	return kernel->guess_sources;
 }
 
-int kernel_read_guesses(struct kernel *kernel, size_t top, struct guess_source *ret_sources,
+int kernel_read_guesses(struct kernel *kernel, size_t top, struct source *ret_sources,
 			struct guesses *ret_made, size_t *ret_count, size_t *ret_all)
 {
 	struct ranking ranking = { ret_sources, ret_made, 0, top };
 	int fd = bpf_map__fd(kernel->programs->maps.guesses);
-	struct guess_source *sources = calloc(BATCH, sizeof(*sources));
+	struct source *sources = calloc(BATCH, sizeof(*sources));
 	struct guesses *made = calloc(BATCH, sizeof(*made));
 	__u32 position = 0, got;
 	int r = sources && made ? 0 : -ENOMEM;

@@ -25,7 +25,7 @@ static struct {
 	struct fake_gate gates[FAKE_GATES];
 	uint64_t counters[COUNTER_COUNT];
 	uint64_t open;
-	struct guess_source guess_sources[FAKE_GUESSERS];
+	struct source guess_sources[FAKE_GUESSERS];
 	struct guesses guesses[FAKE_GUESSERS];
 	size_t guessers, all_guessers;
 } fake;
@@ -159,7 +159,7 @@ uint32_t kernel_guess_sources(const struct kernel *kernel)
 	return 2000;
 }
 
-int kernel_read_guesses(struct kernel *kernel, size_t top, struct guess_source *ret_sources,
+int kernel_read_guesses(struct kernel *kernel, size_t top, struct source *ret_sources,
 			struct guesses *ret_made, size_t *ret_count, size_t *ret_all)
 {
 	(void)kernel;
