@@ -23,6 +23,7 @@
 #define KEY_TEXT_MAX	(KEY_WORD_MAX + 1 + KEY_RANDOM_SIZE + KEY_CHECK_SIZE)
 #define GATES_MAX	256   /* of all network namespaces */
 #define HEAD_LIMIT_MAX	16384 /* bytes */
+#define EXEMPT_MAX	72    /* networks: those that can be set, and loopback */
 /*
  * Room in the tables for connections beyond the most that are let in: those between the guard's look
  * at their handshake and their enrolment, on all processors.
@@ -300,8 +301,47 @@ struct guesses {
 };
 
 /*
+ * Value of `shed`, a slot (shed_slot.h): a source, of which packets to protected ports are dropped. One
+ * whose time is over stays for a while, so that the next is longer.
+ */
+struct shed_source {
+	struct source source;
+	__u64 until;   /* bpf_jiffies64() from which on they pass; 0: the slot is free */
+	__u64 dropped; /* packets */
+	__u32 times;   /* it was shed for its refusals */
+	__u32 seconds; /* that it was shed for, the last time */
+};
+
+/* Value of `shed_table`, a single element: by what sources were put into their slots. */
+struct shed_table {
+	__u64 seeds[4];
+	__u32 max_sources;
+	__u32 ipv4_prefix; /* bits of an address that make a source */
+	__u32 ipv6_prefix;
+	__u32 reserved;
+};
+
+/* What sluice_ticks says. */
+struct ticks {
+	__u64 now; /* bpf_jiffies64() */
+};
+
+/*
+ * Addresses that begin with the same bits; those behind them are 0. Key of `exempt`, and as
+ * BPF_MAP_TYPE_LPM_TRIE wants it.
+ */
+struct network {
+	__u32 prefix;	/* bits, of 128 */
+	__u32 words[4]; /* as of struct source */
+};
+
+/* `shed_ports` has a bit for each port, in words of so many. */
+#define PORT_WORD_BITS 64
+#define PORT_WORDS     (65536 / PORT_WORD_BITS)
+
+/*
  * Index into `counters`, a per-CPU array of __u64. SLUICE_COUNTERS lists name and help of each.
- * The daemon writes UNGATED_RESET, the programs all others.
+ * The daemon writes UNGATED_RESET and SHED_FULL, the programs all others.
  */
 #define SLUICE_COUNTERS(X)                                                                         \
 	X(CONNECTIONS_OPENED, "connections_opened", "connections enrolled")                        \
@@ -340,7 +380,9 @@ struct guesses {
 	X(HANDED_UP, "handed_up", "buffers that took the slow path")                               \
 	X(ADMITTED_SLOW, "admitted_slow", "requests admitted on the slow path, of all admitted")   \
 	X(ANSWERS_PLAIN, "answers_plain",                                                          \
-	  "answers of the application that went out without headers")
+	  "answers of the application that went out without headers")                              \
+	X(SHED_DROPPED, "shed_dropped", "packets dropped of sources that are shed")                \
+	X(SHED_FULL, "shed_full", "sources not shed: there are as many as there can be")
 
 enum counter {
 #define X(id, name, help) COUNTER_##id,

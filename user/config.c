@@ -19,6 +19,15 @@ const struct config config_defaults = {
 	.max_connections = 65536,
 	.guess_sources = 16384,
 	.keys_per_account = KEY_PER_ACCOUNT_DEFAULT,
+	.shed = {
+		.refusals = 1000,
+		.seconds = 10,
+		.first = 60,
+		.cap = 3600,
+		.max_sources = 65536,
+		.ipv4_prefix = 32,
+		.ipv6_prefix = 64,
+	},
 };
 
 const struct config_port config_port_defaults = { .head_limit = HEAD_LIMIT_MAX };
@@ -130,6 +139,12 @@ int config_read(int argc, char **argv, const char *default_file, struct config *
 		r = read_file(&line, default_file, &config, why, why_size);
 	if (!r)
 		r = apply_command_line(&line, &config, why, why_size);
+	if (!r && config.shed.first > config.shed.cap) {
+		snprintf(why, why_size,
+			 "In [shed] 'first' is %u, and must not be more than 'cap', which is %u.",
+			 config.shed.first, config.shed.cap);
+		r = -EINVAL;
+	}
 	if (!r && line.action == CONFIG_RUN && !config.port_count) {
 		snprintf(why, why_size,
 			 "There is no port to protect: give --port N, or a [port N] section in %s.",

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <net/if.h>
+
 #include "../bpf/abi.h"
 
 #define CONFIG_FILE	 "/etc/sluice/sluice.conf"
@@ -20,6 +22,9 @@
 /* Seconds that requests may take to end before a gate goes. */
 #define CONFIG_DRAIN_DEFAULT 10
 #define CONFIG_DRAIN_MAX     3600
+
+#define CONFIG_INTERFACES_MAX 16
+#define CONFIG_EXEMPT_MAX     64
 
 enum config_action {
 	CONFIG_RUN,
@@ -39,6 +44,29 @@ struct config_port {
 	bool pass_trailers;
 };
 
+struct interface_list {
+	char names[CONFIG_INTERFACES_MAX][IF_NAMESIZE];
+	uint32_t count;
+};
+
+struct network_list {
+	struct network rows[CONFIG_EXEMPT_MAX];
+	uint32_t count;
+};
+
+/* Which sources are dropped where they arrive, and for how long. */
+struct config_shed {
+	struct interface_list interfaces; /* none: it is off */
+	uint32_t refusals;		  /* of one source, */
+	uint32_t seconds;		  /* in so many, that have it shed */
+	uint32_t first; /* seconds that it is shed for; the next time twice as long */
+	uint32_t cap;	/* up to so many seconds */
+	uint32_t max_sources;
+	struct network_list exempt;
+	uint32_t ipv4_prefix; /* bits of an address that make a source */
+	uint32_t ipv6_prefix;
+};
+
 struct config {
 	enum config_action action;
 	char state[CONFIG_PATH_SIZE];
@@ -54,6 +82,7 @@ struct config {
 	uint32_t guess_sources;
 	uint32_t keys_per_account;
 	uint32_t drain_seconds; /* of CONFIG_REMOVE */
+	struct config_shed shed;
 	struct config_port ports[CONFIG_PORTS_MAX];
 	size_t port_count;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The configuration file: [sluice] and any number of [port N] sections, read with inih. */
+/* The configuration file: [sluice], [shed] and any number of [port N] sections, read with inih. */
 #include <errno.h>
 #include <ini.h>
 #include <stdarg.h>
@@ -21,7 +21,8 @@ struct reading {
 	size_t setting_count;
 	void *target;
 	bool had_sluice; /* there was a [sluice] */
-	uint32_t seen;	 /* bit per setting that the section has had */
+	bool had_shed;
+	uint32_t seen; /* bit per setting that the section has had */
 };
 
 /* Note the first thing that is wrong, a clause, as a sentence with its place. */
@@ -60,6 +61,18 @@ static void begin_port(struct reading *reading, const char *number)
 		fail(reading, "[port %s] is there twice", number);
 }
 
+/* Enter a section that there is once. */
+static void begin_once(struct reading *reading, bool *had, const struct setting *settings,
+		       size_t count, void *target)
+{
+	if (*had)
+		fail(reading, "[%s] is there twice", reading->section);
+	*had = true;
+	reading->settings = settings;
+	reading->setting_count = count;
+	reading->target = target;
+}
+
 /*
  * Enter the section that line begins. inih tells of a section by its settings only; a [port N]
  * without any is a port to protect all the same, and must not be passed over in silence.
@@ -69,19 +82,17 @@ static void begin_section(struct reading *reading, const char *line)
 	reading->seen = 0;
 	if (sscanf(line, " [%63[^]\n]]", reading->section) != 1)
 		return; /* inih reports it */
-	if (!strcmp(reading->section, "sluice")) {
-		if (reading->had_sluice)
-			fail(reading, "[sluice] is there twice");
-		reading->had_sluice = true;
-		reading->target = reading->config;
-		reading->settings = sluice_settings;
-		reading->setting_count = sluice_setting_count;
-	} else if (!strncmp(reading->section, "port ", 5)) {
+	if (!strcmp(reading->section, "sluice"))
+		begin_once(reading, &reading->had_sluice, sluice_settings, sluice_setting_count,
+			   reading->config);
+	else if (!strcmp(reading->section, "shed"))
+		begin_once(reading, &reading->had_shed, shed_settings, shed_setting_count,
+			   &reading->config->shed);
+	else if (!strncmp(reading->section, "port ", 5))
 		begin_port(reading, reading->section + 5);
-	} else {
-		fail(reading, "unknown section [%s]; there are [sluice] and [port N]",
+	else
+		fail(reading, "unknown section [%s]; there are [sluice], [shed] and [port N]",
 		     reading->section);
-	}
 }
 
 /* inih's source of lines; it counts them, so that whatever is wrong can be placed. */
@@ -116,7 +127,7 @@ static void fail_unknown(struct reading *reading, const char *name)
 static int take_setting(void *data, const char *section, const char *name, const char *value)
 {
 	struct reading *reading = data;
-	char allowed[128];
+	char allowed[256];
 
 	(void)section; /* begin_section() has it */
 	if (!reading->settings) {
@@ -129,7 +140,7 @@ static int take_setting(void *data, const char *section, const char *name, const
 
 		if (strcmp(setting->name, name))
 			continue;
-		if (reading->seen & 1u << i)
+		if (reading->seen & 1u << i && !setting_is_list(setting))
 			fail(reading, "'%s' is there twice in [%s]", name, reading->section);
 		else if (setting_put(setting, reading->target, value, allowed, sizeof(allowed)))
 			fail(reading, "'%s' %s", name, allowed);

@@ -28,7 +28,7 @@ static void print_rows(FILE *out, const struct option_row *rows, size_t count)
 static void print_setting(FILE *out, const struct setting *setting, const char *name,
 			  const char *argument, const void *values)
 {
-	char value[CONFIG_PATH_SIZE];
+	char value[SETTING_TEXT_SIZE];
 
 	setting_format(setting, values, value, sizeof(value));
 	print_row(out, name, argument, setting->help);
@@ -60,6 +60,14 @@ static void print_options(FILE *out)
 	print_rows(out, config_rows_after, config_rows_after_count);
 }
 
+static void print_section(FILE *out, const char *name, const struct setting *settings, size_t count,
+			  const void *defaults)
+{
+	fprintf(out, "\n[%s]\n", name);
+	for (size_t i = 0; i < count; i++)
+		print_setting(out, &settings[i], settings[i].name, NULL, defaults);
+}
+
 void config_print_help(FILE *out)
 {
 	fprintf(out, "sluiced checks API keys and their limits in the kernel, in front of the\n"
@@ -68,10 +76,8 @@ void config_print_help(FILE *out)
 		     "       sluiced --remove | --backup DIR | --restore DIR [OPTION]...\n\n");
 	print_options(out);
 	fprintf(out, "\nThe configuration may have these and more; the command line wins.\n");
-	for (size_t i = 0; setting_at(i); i++) {
-		if (i == 0 || i == sluice_setting_count)
-			fprintf(out, "\n[%s]\n", i ? "port N" : "sluice");
-		print_setting(out, setting_at(i), setting_at(i)->name, NULL, values_of(i));
-	}
+	print_section(out, "sluice", sluice_settings, sluice_setting_count, &config_defaults);
+	print_section(out, "shed", shed_settings, shed_setting_count, &config_defaults.shed);
+	print_section(out, "port N", port_settings, port_setting_count, &config_port_defaults);
 	fprintf(out, "\nExit status: 0 done, 1 failed (the reason on stderr), 2 wrong usage.\n");
 }

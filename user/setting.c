@@ -38,6 +38,28 @@ const struct setting sluice_settings[] = {
 };
 const size_t sluice_setting_count = sizeof(sluice_settings) / sizeof(sluice_settings[0]);
 
+const struct setting shed_settings[] = {
+	{ "interfaces", SETTING_INTERFACES, IN(config_shed, interfaces),
+	  .help = "network interfaces where repeat offenders are dropped (default: none)" },
+	{ "refusals", SETTING_NUMBER, IN(config_shed, refusals), .minimum = 10, .maximum = 1000000,
+	  .help = "refusals that have a source shed" },
+	{ "seconds", SETTING_NUMBER, IN(config_shed, seconds), .minimum = 1, .maximum = 3600,
+	  .help = "in which these must come" },
+	{ "first", SETTING_NUMBER, IN(config_shed, first), .minimum = 1, .maximum = 86400,
+	  .help = "seconds that it is shed for; twice as long each time" },
+	{ "cap", SETTING_NUMBER, IN(config_shed, cap), .minimum = 1, .maximum = 604800,
+	  .help = "seconds that it is shed for at most" },
+	{ "max_sources", SETTING_NUMBER, IN(config_shed, max_sources), .minimum = 16,
+	  .maximum = 1048576, .help = "sources that can be shed at once", .fixed = true },
+	{ "exempt", SETTING_NETWORKS, IN(config_shed, exempt),
+	  .help = "networks that are never shed, as loopback and the host's own addresses" },
+	{ "ipv4_prefix", SETTING_NUMBER, IN(config_shed, ipv4_prefix), .minimum = 8, .maximum = 32,
+	  .help = "bits of an IPv4 address that make a source", .fixed = true },
+	{ "ipv6_prefix", SETTING_NUMBER, IN(config_shed, ipv6_prefix), .minimum = 16,
+	  .maximum = 128, .help = "bits of an IPv6 address that make a source", .fixed = true },
+};
+const size_t shed_setting_count = sizeof(shed_settings) / sizeof(shed_settings[0]);
+
 const struct setting port_settings[] = {
 	{ "identity", SETTING_CHOICE, IN(config_port, keep_identity), .choices = { "swap", "keep" },
 	  .argument = "swap|keep", .help = "swap the Authorization line for X-Key-Id, or keep it" },
@@ -121,6 +143,9 @@ int setting_put(const struct setting *setting, void *target, const char *text, c
 		return put_choice(setting, place, text, why, why_size);
 	case SETTING_GROUP:
 		return put_group(place, text, why, why_size);
+	case SETTING_INTERFACES:
+	case SETTING_NETWORKS:
+		return setting_list_put(setting->kind, place, text, why, why_size);
 	case SETTING_NUMBER:
 		break;
 	}
@@ -137,7 +162,9 @@ void setting_format(const struct setting *setting, const void *values, char *ret
 {
 	const void *value = (const char *)values + setting->offset;
 
-	if (setting->kind == SETTING_NUMBER)
+	if (setting_is_list(setting))
+		setting_list_format(setting->kind, value, ret_text, size);
+	else if (setting->kind == SETTING_NUMBER)
 		snprintf(ret_text, size, "%" PRIu32, *(const uint32_t *)value);
 	else if (setting->kind == SETTING_CHOICE)
 		snprintf(ret_text, size, "%s", setting->choices[*(const bool *)value]);
@@ -151,7 +178,7 @@ void setting_format(const struct setting *setting, const void *values, char *ret
 
 bool setting_equal(const struct setting *setting, const void *a, const void *b)
 {
-	char left[CONFIG_PATH_SIZE], right[CONFIG_PATH_SIZE];
+	char left[SETTING_TEXT_SIZE], right[SETTING_TEXT_SIZE];
 
 	setting_format(setting, a, left, sizeof(left));
 	setting_format(setting, b, right, sizeof(right));

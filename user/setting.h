@@ -14,6 +14,9 @@ enum setting_kind {
 	SETTING_NUMBER, /* uint32_t from minimum to maximum */
 	SETTING_CHOICE, /* bool: the first of two words is false, the second is true */
 	SETTING_GROUP,	/* uint32_t: a gid, from a group's name or number */
+	/* Lists, apart by commas or spaces. One that is there again adds to what is there. */
+	SETTING_INTERFACES, /* struct interface_list */
+	SETTING_NETWORKS,   /* struct network_list */
 };
 
 struct setting {
@@ -28,9 +31,14 @@ struct setting {
 	bool fixed; /* cannot change while the daemon runs */
 };
 
-/* Settings of [sluice], over struct config, and of [port N], over struct config_port. */
+/*
+ * Settings of [sluice], over struct config, of [shed], over struct config_shed, and of [port N], over
+ * struct config_port.
+ */
 extern const struct setting sluice_settings[];
 extern const size_t sluice_setting_count;
+extern const struct setting shed_settings[];
+extern const size_t shed_setting_count;
 extern const struct setting port_settings[];
 extern const size_t port_setting_count;
 
@@ -44,8 +52,19 @@ const struct setting *setting_at(size_t index);
 int setting_put(const struct setting *setting, void *target, const char *text, char *why,
 		size_t why_size);
 
+/* Room for any value as text. */
+#define SETTING_TEXT_SIZE 4096
+
 /* Write the value of the struct that setting describes, as the file has it. */
 void setting_format(const struct setting *setting, const void *values, char *ret_text, size_t size);
+
+/* Whether it is a list. */
+bool setting_is_list(const struct setting *setting);
+
+/* As setting_put() and setting_format(), of lists; place is that of the list itself. */
+int setting_list_put(enum setting_kind kind, void *place, const char *text, char *why,
+		     size_t why_size);
+void setting_list_format(enum setting_kind kind, const void *place, char *ret_text, size_t size);
 
 /* Whether two such structs have the same value. */
 bool setting_equal(const struct setting *setting, const void *a, const void *b);

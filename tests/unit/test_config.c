@@ -4,6 +4,7 @@
 #include <grp.h>
 
 #include "check.h"
+#include "network.h"
 #include "config.h"
 #include "temp_folder.h"
 #include "util.h"
@@ -272,8 +273,8 @@ static const struct {
 	const char *message;
 } wrong_files[] = {
 	{ "state = /s\n", 1, "'state' stands before any section; begin with [sluice] or [port N]" },
-	{ "[gate]\n", 1, "unknown section [gate]; there are [sluice] and [port N]" },
-	{ "\n[Sluice]\n", 2, "unknown section [Sluice]; there are [sluice] and [port N]" },
+	{ "[gate]\n", 1, "unknown section [gate]; there are [sluice], [shed] and [port N]" },
+	{ "\n[Sluice]\n", 2, "unknown section [Sluice]; there are [sluice], [shed] and [port N]" },
 	{ "[sluice]\nsecret = 1\n", 2,
 	  "unknown setting 'secret'; [sluice] has state, socket, socket_group, socket_mode, pin, "
 	  "cgroup, key_word, max_keys, max_connections, guess_sources, keys_per_account" },
@@ -305,7 +306,32 @@ static const struct {
 	{ "[port 80]\ntrailers = Pass\n", 2, "'trailers' must be 'refuse' or 'pass', not 'Pass'" },
 	{ "[port 80]\nhead_limit = 16385\n", 2,
 	  "'head_limit' must be a number from 1024 to 16384, not '16385'" },
-	{ "[port]\n", 1, "unknown section [port]; there are [sluice] and [port N]" },
+	{ "[shed]\n[shed]\n", 2, "[shed] is there twice" },
+	{ "[shed]\npin = /p\n", 2,
+	  "unknown setting 'pin'; [shed] has interfaces, refusals, seconds, first, cap, "
+	  "max_sources, exempt, ipv4_prefix, ipv6_prefix" },
+	{ "[shed]\ninterfaces = eth0 eth/1\n", 2,
+	  "'interfaces' must be names of network interfaces, such as eth0, not 'eth/1'" },
+	{ "[shed]\ninterfaces = a234567890123456\n", 2,
+	  "'interfaces' must be names of network interfaces, such as eth0, not "
+	  "'a234567890123456'" },
+	{ "[shed]\ninterfaces = eth0, eth0\n", 2, "'interfaces' has eth0 twice" },
+	{ "[shed]\ninterfaces = eth0\ninterfaces = eth0\n", 3, "'interfaces' has eth0 twice" },
+	{ "[shed]\ninterfaces = a b c d e f g h i j k l m n o p q\n", 2,
+	  "'interfaces' must be 16 names at most" },
+	{ "[shed]\nrefusals = 9\n", 2, "'refusals' must be a number from 10 to 1000000, not '9'" },
+	{ "[shed]\nseconds = 0\n", 2, "'seconds' must be a number from 1 to 3600, not '0'" },
+	{ "[shed]\nseconds = 5\nseconds = 5\n", 3, "'seconds' is there twice in [shed]" },
+	{ "[shed]\nmax_sources = 15\n", 2,
+	  "'max_sources' must be a number from 16 to 1048576, not '15'" },
+	{ "[shed]\nexempt = 10.0.0.0/8, office\n", 2,
+	  "'exempt' must be networks, such as 192.0.2.0/24 or 2001:db8::/32, or addresses, not "
+	  "'office'" },
+	{ "[shed]\nexempt = 10.1.0.0/8\n", 2,
+	  "'exempt' has '10.1.0.0/8', where bits are set behind the prefix" },
+	{ "[shed]\nipv4_prefix = 33\n", 2,
+	  "'ipv4_prefix' must be a number from 8 to 32, not '33'" },
+	{ "[port]\n", 1, "unknown section [port]; there are [sluice], [shed] and [port N]" },
 	{ "[port 0]\n", 1, "[port 0]: a port is a number from 1 to 65535" },
 	{ "[port http]\n", 1, "[port http]: a port is a number from 1 to 65535" },
 	{ "[port 80]\n[port 81]\n[port 80]\n", 3, "[port 80] is there twice" },
@@ -378,6 +404,30 @@ static void test_examples(void **state)
 	expect_port(1, 3001, 8192, true, false);
 }
 
+static void test_shed(void **state)
+{
+	struct network network;
+
+	(void)state;
+	assert_int_equal(read_line("--port 80"), 0);
+	assert_int_equal(config.shed.interfaces.count, 0);
+	assert_int_equal(config.shed.refusals, 1000);
+	assert_int_equal(config.shed.max_sources, 65536);
+	write_file("[shed]\ninterfaces = eth0, eth0.100\ninterfaces = wan\nexempt = 10.0.0.0/8\n"
+		   "  2001:db8::/32\nfirst = 5\ncap = 5\n[port 80]\n");
+	assert_int_equal(read_line(""), 0);
+	assert_int_equal(config.shed.interfaces.count, 3);
+	assert_string_equal(config.shed.interfaces.names[1], "eth0.100");
+	assert_string_equal(config.shed.interfaces.names[2], "wan");
+	assert_int_equal(config.shed.exempt.count, 2);
+	assert_int_equal(network_read("2001:db8::/32", &network), 0);
+	assert_memory_equal(&config.shed.exempt.rows[1], &network, sizeof(network));
+	write_file("[shed]\nfirst = 6\ncap = 5\n[port 80]\n");
+	assert_int_equal(read_line(""), -EINVAL);
+	assert_string_equal(why,
+			    "In [shed] 'first' is 6, and must not be more than 'cap', which is 5.");
+}
+
 static void test_too_many_ports(void **state)
 {
 	char text[2048] = "";
@@ -424,7 +474,8 @@ static void test_help(void **state)
 		"--remove",	 "--help",	    "--version",     "key_word",
 		"max_keys",	 "max_connections", "head_limit",    "keys_per_account",
 		"--backup DIR",	 "--restore DIR",   "socket_group",  "socket_mode",
-		"guess_sources",
+		"guess_sources", "interfaces",	    "refusals",	     "max_sources",
+		"exempt",	 "ipv6_prefix",
 	};
 	char *text = NULL;
 	size_t size;
@@ -453,6 +504,7 @@ int main(void)
 		ROW("each wrong file is told with its line and what is allowed", test_wrong_files),
 		ROW("the examples of README.md and sluiced(8) can be used as they are",
 		    test_examples),
+		ROW("lists may have several lines", test_shed),
 		ROW("more ports than there is room for are refused", test_too_many_ports),
 		ROW("a refused configuration changes nothing", test_untouched),
 		ROW("the command that takes the gate down names what is not as by default",
