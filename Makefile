@@ -145,6 +145,7 @@ build/test/%.skel.h: build/bpf/tests/net/%.o
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 build/test/obj/tests/net/test_probe.o: build/test/unfit.skel.h build/test/late.skel.h build/test/busy.skel.h build/sluice.skel.h
+build/test/obj/tests/net/test_shed_packets.o: build/sluice.skel.h
 build/test/obj/tests/net/test_agents.o build/test/obj/tests/net/test_overtaken.o: build/test/agent.skel.h
 
 build/test/tests/cli/test_%: build/test/obj/tests/cli/test_%.o $(CLI_SHARED) $(NET_SHARED) $(TEST_LIB)
@@ -234,6 +235,7 @@ build/bench/pace: tests/perf/pace.c Makefile
 	$(Q)$(CC) -D_GNU_SOURCE $(OUR_CFLAGS) $(CFLAGS) $< -o $@
 
 # What a decision takes; built for use, without the sanitizers.
+build/bpf/tests/perf/core.o: bpf/shed.bpf.c
 build/bench/core.skel.h: build/bpf/tests/perf/core.o
 	$(say) SKEL $@
 	@mkdir -p $(@D)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Every map of the gate. All are pinned by their name below the pin folder and outlive the daemon.
- * The sizes of keys, usage, conns, socks and guesses are settings, written by the daemon before it loads.
+ * The sizes of keys, usage, conns, socks, guesses and shed are settings, written by the daemon before it loads.
  *
  * Definitions are weak, because each program file includes them and the linker keeps one.
  */
@@ -143,6 +143,41 @@ struct {
 	__type(key, struct source);
 	__type(value, struct guesses);
 } guesses SEC(".maps") __weak;
+
+/* Who is dropped, and until when. The daemon shares it, and alone puts sources in and takes them out. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct shed_source);
+} shed SEC(".maps") __weak;
+
+/* How it is laid out. Written by the daemon, for those that come after it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct shed_table);
+} shed_table SEC(".maps") __weak;
+
+/* Networks that are never shed. Written by the daemon. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, EXEMPT_MAX);
+	__type(key, struct network);
+	__type(value, __u32);
+} exempt SEC(".maps") __weak;
+
+/* A bit for each port that is protected, of the daemon's network namespace. The daemon shares it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PORT_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} shed_ports SEC(".maps") __weak;
 
 /* Everything counted, by enum counter. */
 struct {

@@ -97,6 +97,7 @@ static int prepare_maps(struct kernel *kernel, const struct kernel_options *opti
 	bpf_map__set_max_entries(programs->maps.socks,
 				 options->max_connections + CONNECTIONS_RESERVE);
 	bpf_map__set_max_entries(programs->maps.guesses, options->guess_sources);
+	bpf_map__set_max_entries(programs->maps.shed, kernel_shed_slots(options->shed_sources));
 	bpf_object__for_each_map(map, programs->obj)
 	{
 		if (!kernel_is_table(map))
@@ -112,6 +113,7 @@ static int prepare_maps(struct kernel *kernel, const struct kernel_options *opti
 	kernel->slots = bpf_map__max_entries(programs->maps.usage);
 	kernel->guess_sources = bpf_map__max_entries(programs->maps.guesses);
 	programs->rodata->max_connections = kernel->max_connections;
+	kernel_prepare_shed(kernel, options);
 	return 0;
 }
 
@@ -232,15 +234,26 @@ static int map_memory(const struct bpf_map *map, size_t size, void *ret_memory)
 	return 0;
 }
 
+static size_t shed_size(const struct kernel *kernel)
+{
+	return bpf_map__max_entries(kernel->programs->maps.shed) * sizeof(*kernel->shed);
+}
+
 /* The tables that the daemon shares with the programs. */
 static int map_tables(struct kernel *kernel)
 {
 	const struct sluice_bpf *p = kernel->programs;
 	int r = map_memory(p->maps.settings, sizeof(struct settings), &kernel->settings);
 
-	return r ? r
-		 : map_memory(p->maps.usage, (size_t)kernel->slots * sizeof(struct key_usage),
-			      &kernel->usage);
+	if (!r)
+		r = map_memory(p->maps.usage, (size_t)kernel->slots * sizeof(struct key_usage),
+			       &kernel->usage);
+	if (!r)
+		r = map_memory(p->maps.shed, shed_size(kernel), &kernel->shed);
+	if (!r)
+		r = map_memory(p->maps.shed_ports, PORT_WORDS * sizeof(*kernel->shed_ports),
+			       &kernel->shed_ports);
+	return r;
 }
 
 static int open_cgroup(struct kernel *kernel, const char *cgroup, char *why, size_t size)
@@ -312,8 +325,10 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 	if (r)
 		goto out_close;
 	r = map_tables(kernel);
+	if (!r)
+		r = kernel_open_shed(kernel, options);
 	if (r) {
-		explain(r, why, why_size, "Cannot map the tables: %s.", strerror(-r));
+		explain(r, why, why_size, "Cannot open the tables: %s.", strerror(-r));
 		goto out_close;
 	}
 	*ret_kernel = kernel;
@@ -334,6 +349,10 @@ void kernel_close(struct kernel *kernel)
 		munmap(kernel->settings, sizeof(*kernel->settings));
 	if (kernel->usage)
 		munmap(kernel->usage, (size_t)kernel->slots * sizeof(struct key_usage));
+	if (kernel->shed)
+		munmap(kernel->shed, shed_size(kernel));
+	if (kernel->shed_ports)
+		munmap(kernel->shed_ports, PORT_WORDS * sizeof(*kernel->shed_ports));
 	for (size_t i = 0; i < KERNEL_LINKS; i++)
 		bpf_link__destroy(kernel->links[i]);
 	sluice_bpf__destroy(kernel->programs);

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <net/if.h>
+
 #include "../bpf/abi.h"
 
 struct kernel;
@@ -23,6 +25,9 @@ struct kernel_options {
 	uint32_t max_keys;  /* slots in `usage`; at most this many keys are in force */
 	uint32_t max_connections; /* open connections that can be gated at once */
 	uint32_t guess_sources;	  /* sources of invalid keys that are told apart */
+	uint32_t shed_sources;	  /* sources that can be shed at once */
+	uint32_t ipv4_prefix;	  /* bits of an address that make a source */
+	uint32_t ipv6_prefix;
 	const char *remove; /* the command that takes the gate down, for sentences that advise it */
 	bool to_remove; /* it is about to be taken down, on whatever cgroup it is: cgroup is not used */
 };
@@ -180,5 +185,47 @@ int kernel_read_guesses(struct kernel *kernel, size_t top, struct source *ret_so
 
 /* Sum of all processors' counters, in the order of enum counter. */
 int kernel_read_counters(struct kernel *kernel, uint64_t ret_counters[COUNTER_COUNT]);
+
+/* Add to a counter that no program writes. */
+int kernel_add_to_counter(struct kernel *kernel, enum counter counter, uint64_t count);
+
+/* --- the shed: bpf/shed.bpf.c ------------------------------------------------------------------- */
+
+/*
+ * Have packets looked at on these network interfaces, CONFIG_INTERFACES_MAX at most, and on no others:
+ * natively where the driver can. All of it or nothing. why and why_size as in kernel_open().
+ *
+ * Errors: -ENODEV there is no such interface, -EBUSY another XDP program is on one, or what a system
+ * call returned.
+ */
+int kernel_put_shed_interfaces(struct kernel *kernel, const char names[][IF_NAMESIZE], size_t count,
+			       char *why, size_t why_size);
+
+/*
+ * The clock of sources: now, in ticks of so many nanoseconds, which are those of struct shed_source. It
+ * goes as CLOCK_MONOTONIC does.
+ */
+uint64_t kernel_ticks(const struct kernel *kernel);
+uint64_t kernel_tick_ns(const struct kernel *kernel);
+
+/*
+ * Sources, those whose time is over included. kernel_put_shed: what was dropped is counted on; -E2BIG
+ * where there are as many as there can be. kernel_get_shed and kernel_remove_shed: -ENOENT where it is not
+ * there.
+ */
+int kernel_get_shed(struct kernel *kernel, const struct source *source,
+		    struct shed_source *ret_shed);
+int kernel_put_shed(struct kernel *kernel, const struct shed_source *shed);
+int kernel_remove_shed(struct kernel *kernel, const struct source *source);
+
+/* Call visit for each, which may remove any. Stops and returns what visit returns where that is not 0. */
+int kernel_each_shed(struct kernel *kernel,
+		     int (*visit)(const struct shed_source *shed, void *data), void *data);
+
+/* How many there can be. */
+uint32_t kernel_shed_sources(const struct kernel *kernel);
+
+/* Make these the networks that are exempt: EXEMPT_MAX at most. */
+int kernel_put_exempt(struct kernel *kernel, const struct network *networks, size_t count);
 
 #endif

@@ -34,6 +34,12 @@ struct kernel {
 	struct bpf_link *links[KERNEL_LINKS]; /* as in kernel_links */
 	struct settings *settings;
 	struct key_usage *usage;
+	struct shed_source *shed;
+	struct shed_table shed_layout;
+	uint32_t shed_bits;  /* of slots */
+	uint32_t shed_count; /* slots that are taken */
+	uint64_t *shed_ports;
+	uint64_t tick_ns, first_tick;
 	uint32_t slots;
 	uint32_t max_connections;
 	uint32_t guess_sources;
@@ -68,6 +74,28 @@ int kernel_remove_leftovers(const struct kernel *kernel);
  * cannot, and clause says why, or what a system call returned.
  */
 int kernel_check_layout(const struct kernel *kernel, char *clause, size_t size);
+
+/*
+ * kernel_shed.c: slots for so many sources; what the programs are to know of them, before they are loaded,
+ * and all else, once the tables are mapped: 0 or a negative errno.
+ */
+uint32_t kernel_shed_slots(uint32_t max_sources);
+void kernel_prepare_shed(struct kernel *kernel, const struct kernel_options *options);
+int kernel_open_shed(struct kernel *kernel, const struct kernel_options *options);
+
+/*
+ * kernel_shed.c: whether packets to a port of this network namespace are looked at; to all that are gated,
+ * and to no others.
+ */
+void kernel_mark_port(struct kernel *kernel, uint16_t port, bool gated);
+int kernel_mark_ports(struct kernel *kernel);
+
+/*
+ * What the names of the pins of its links begin with; the number of the network interface is behind it.
+ * kernel_shed_links.c: take it off all of them, and unpin.
+ */
+#define KERNEL_SHED_PIN "link_shed_"
+int kernel_take_off_shed(const char *pin_folder);
 
 /* Whether a folder without a gate holds pins that are not Sluice's: -ESTALE, and clause names one. */
 int kernel_check_leftovers(const struct kernel *kernel, char *clause, size_t size);

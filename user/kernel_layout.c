@@ -50,7 +50,7 @@ static bool is_sized(const struct kernel *kernel, const struct bpf_map *map)
 	const struct sluice_bpf *p = kernel->programs;
 
 	return map == p->maps.keys || map == p->maps.usage || map == p->maps.conns ||
-	       map == p->maps.socks || map == p->maps.guesses;
+	       map == p->maps.socks || map == p->maps.guesses || map == p->maps.shed;
 }
 
 static int check_table(const struct kernel *kernel, const struct bpf_map *map, char *clause,
@@ -150,6 +150,7 @@ static bool is_ours(const struct kernel *kernel, const struct dirent *entry)
 		if (!strcmp(name, kernel_links[i].name))
 			return true;
 	return !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "relay") ||
+	       !strncmp(name, KERNEL_SHED_PIN, strlen(KERNEL_SHED_PIN)) ||
 	       bpf_object__find_map_by_name(kernel->programs->obj, name);
 }
 

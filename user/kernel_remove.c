@@ -23,10 +23,10 @@ static int unlink_pin(int folder, const char *name)
 	return unlinkat(folder, name, 0) && errno != ENOENT ? -errno : 0;
 }
 
-/* No socket is enrolled any more, and none is kept from its bytes. */
-static int unpin_links(int folder)
+/* No packet is dropped, no socket is enrolled any more, and none is kept from its bytes. */
+static int unpin_links(int folder, const char *pin_folder)
 {
-	int r = 0;
+	int r = kernel_take_off_shed(pin_folder);
 
 	for (size_t i = KERNEL_LINKS; !r && i--;)
 		r = unlink_pin(folder, kernel_links[i].name);
@@ -114,7 +114,7 @@ static int end_enrolled(const char *pin_folder)
 int kernel_remove_leftovers(const struct kernel *kernel)
 {
 	struct bpf_map *map;
-	int r = unpin_links(kernel->folder_fd);
+	int r = unpin_links(kernel->folder_fd, kernel->pin_folder);
 
 	if (!r)
 		r = end_enrolled(kernel->pin_folder);
@@ -203,7 +203,7 @@ int kernel_remove(const char *pin_folder)
 	if (!may_be_emptied(pin_folder))
 		r = -EEXIST;
 	if (!r)
-		r = unpin_links(folder);
+		r = unpin_links(folder, pin_folder);
 	if (!r)
 		r = end_ports(pin_folder);
 	/* Of ports, too, that a reload or a start took out of the gate before. */

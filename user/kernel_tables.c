@@ -80,15 +80,21 @@ int kernel_get_gate(struct kernel *kernel, uint16_t port, struct gate *ret_gate)
 int kernel_put_gate(struct kernel *kernel, uint16_t port, const struct gate *gate)
 {
 	struct gate_key key = own_gate(kernel, port);
+	int r = put(kernel->programs->maps.gates, &key, gate);
 
-	return put(kernel->programs->maps.gates, &key, gate);
+	if (!r)
+		kernel_mark_port(kernel, port, true);
+	return r;
 }
 
 int kernel_remove_gate(struct kernel *kernel, uint16_t port)
 {
 	struct gate_key key = own_gate(kernel, port);
+	int r = drop(kernel->programs->maps.gates, &key);
 
-	return drop(kernel->programs->maps.gates, &key);
+	if (!r)
+		kernel_mark_port(kernel, port, false);
+	return r;
 }
 
 int kernel_each_gate(struct kernel *kernel,
@@ -196,8 +202,7 @@ int kernel_read_open(struct kernel *kernel, uint64_t *ret_open)
 	return 0;
 }
 
-/* Add to a counter that no program writes. */
-static int add_to_counter(struct kernel *kernel, enum counter counter, uint64_t count)
+int kernel_add_to_counter(struct kernel *kernel, enum counter counter, uint64_t count)
 {
 	int fd = bpf_map__fd(kernel->programs->maps.counters);
 	__u64 *values = calloc(kernel->processors, sizeof(*values));
@@ -218,7 +223,7 @@ static int add_to_counter(struct kernel *kernel, enum counter counter, uint64_t 
 int kernel_reset_ungated(struct kernel *kernel, uint16_t port)
 {
 	int count = sockets_reset_ungated(port, bpf_map__fd(kernel->programs->maps.marks));
-	int r = count > 0 ? add_to_counter(kernel, COUNTER_UNGATED_RESET, count) : 0;
+	int r = count > 0 ? kernel_add_to_counter(kernel, COUNTER_UNGATED_RESET, count) : 0;
 
 	return r ? r : count;
 }

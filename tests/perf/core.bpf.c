@@ -13,6 +13,9 @@
 
 #include "core_keys.h"
 
+/* The shed's own program, and with it the licence. */
+#include "shed.bpf.c"
+
 /* In */
 __u32 key_count;
 struct token token;
@@ -128,4 +131,9 @@ int core_decision(struct __sk_buff *skb)
 	return true;
 }
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+/* What no program can do without. */
+SEC("xdp.frags")
+int core_drop(struct xdp_md *packet)
+{
+	return XDP_DROP;
+}

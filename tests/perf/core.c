@@ -7,7 +7,12 @@
  *
  * Needs root. Prints a table of nanoseconds a run.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,18 +23,23 @@
 
 #include "decide.h"
 #include "response.h"
+#include "shed_slot.h"
 
 #include "core.skel.h"
 #include "core_keys.h"
 #include "keys.h"
 #include "util.h"
 
-#define ROUNDS	 20
-#define REPEATS	 20000
-#define FEW	 1000
-#define MANY	 1000000
-#define BATCH	 10000
-#define HEAD_MAX 3500 /* bytes; a run takes no packet of more than a page */
+#define ROUNDS	  20
+#define REPEATS	  20000
+#define FEW	  1000
+#define MANY	  1000000
+#define BATCH	  10000
+#define SHED_PORT 8080
+#define SHED_FEW  1000
+#define SHED_MANY 65536
+#define SHED_BITS 17   /* of slots: twice as many as sources */
+#define HEAD_MAX  3500 /* bytes; a run takes no packet of more than a page */
 
 #define KEY "gx_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
 
@@ -126,6 +136,10 @@ static struct core_bpf *load(void)
 		fail("the programs cannot be opened");
 	bpf_map__set_max_entries(core->maps.keys, MANY);
 	bpf_map__set_max_entries(core->maps.usage, MANY);
+	bpf_map__set_max_entries(core->maps.shed, (1 << SHED_BITS) + SHED_PROBES);
+	randombytes_buf(core->rodata->shed_seeds, sizeof(core->rodata->shed_seeds));
+	core->rodata->shed_bits = SHED_BITS;
+	core->rodata->ipv4_mask = UINT32_MAX;
 	if (core_bpf__load(core))
 		fail("the programs cannot be loaded");
 	randombytes_buf(settings.pepper, sizeof(settings.pepper));
@@ -140,9 +154,10 @@ static struct core_bpf *load(void)
 /* --- the table --------------------------------------------------------------------------------- */
 
 /* Time a program on a packet, which must have it return something. Returns nanoseconds a run. */
-static unsigned int measure(const char *name, const struct bpf_program *program, const char *packet)
+static unsigned int measure_bytes(const char *name, const struct bpf_program *program,
+				  const void *packet, size_t size)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = strlen(packet),
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = size,
 		    .repeat = REPEATS);
 	unsigned int best = ~0u;
 
@@ -153,6 +168,11 @@ static unsigned int measure(const char *name, const struct bpf_program *program,
 	}
 	printf("| %-44s | %6u |\n", name, best);
 	return best;
+}
+
+static unsigned int measure(const char *name, const struct bpf_program *program, const char *packet)
+{
+	return measure_bytes(name, program, packet, strlen(packet));
 }
 
 static void measure_heads(struct core_bpf *core)
@@ -167,6 +187,77 @@ static void measure_heads(struct core_bpf *core)
 		if (core->bss->head.state != HTTP_OVER || !core->bss->head.credential.length)
 			fail("a head is not read to its end");
 	}
+}
+
+/* --- the shed ------------------------------------------------------------------------------------ */
+
+/* A handshake's first packet, of the last source that is shed. */
+struct shed_packet {
+	struct ethhdr ethernet;
+	struct iphdr ip;
+	struct tcphdr tcp;
+} __attribute__((packed));
+
+/* Shed sources 10.0.0.0 and so on, up to so many. */
+static void put_sources(struct core_bpf *core, __u32 from, __u32 to)
+{
+	struct shed_source there, row = { .source.words[2] = htonl(0xffff), .until = UINT64_MAX };
+	int fd = bpf_map__fd(core->maps.shed);
+
+	for (; from < to; from++) {
+		__u32 slot;
+
+		row.source.words[3] = htonl(0x0a000000 + from);
+		slot = shed_slot(&row.source, core->rodata->shed_seeds, SHED_BITS);
+		while (!bpf_map_lookup_elem(fd, &slot, &there) && there.until)
+			slot++;
+		if (bpf_map_update_elem(fd, &slot, &row, BPF_ANY))
+			fail("a source cannot be shed");
+	}
+}
+
+static void put_port(struct core_bpf *core)
+{
+	__u32 index = SHED_PORT / PORT_WORD_BITS;
+	__u64 word = UINT64_C(1) << SHED_PORT % PORT_WORD_BITS;
+
+	if (bpf_map_update_elem(bpf_map__fd(core->maps.shed_ports), &index, &word, BPF_ANY))
+		fail("a port cannot be protected");
+}
+
+static unsigned int measure_drop(struct core_bpf *core, const char *name, __u32 sources)
+{
+	const struct shed_packet packet = {
+		.ethernet.h_proto = htons(ETH_P_IP),
+		.ip = { .version = 4,
+			.ihl = 5,
+			.protocol = IPPROTO_TCP,
+			.saddr = htonl(0x0a000000 + sources - 1) },
+		.tcp = { .dest = htons(SHED_PORT), .doff = 5, .syn = 1 },
+	};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = &packet, .data_size_in = sizeof(packet));
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(core->progs.sluice_shed), &options) ||
+	    options.retval != XDP_DROP)
+		fail("the packet is not dropped");
+	return measure_bytes(name, core->progs.sluice_shed, &packet, sizeof(packet));
+}
+
+static void measure_shed(struct core_bpf *core)
+{
+	const struct shed_packet any = { .ethernet.h_proto = htons(ETH_P_IP) };
+	unsigned int alone, dropped;
+
+	put_port(core);
+	put_sources(core, 0, SHED_FEW);
+	alone = measure_bytes("a program that drops all packets", core->progs.core_drop, &any,
+			      sizeof(any));
+	dropped = measure_drop(core, "shed: packet of one of 1,000 sources", SHED_FEW);
+	put_sources(core, SHED_FEW, SHED_MANY);
+	measure_drop(core, "shed: packet of one of 65,536 sources", SHED_MANY);
+	printf("\nA dropped packet against nothing but dropping: %.2f, asked <= 2; %u ns, asked <= "
+	       "40\n",
+	       (double)dropped / alone, dropped);
 }
 
 int main(void)
@@ -194,6 +285,7 @@ int main(void)
 		       head);
 	printf("\nA decision at 1,000,000 keys against 1,000: %.2f, asked <= 1.2\n",
 	       (double)many / few);
+	measure_shed(core);
 	core_bpf__destroy(core);
 	return EXIT_SUCCESS;
 }
