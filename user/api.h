@@ -12,6 +12,7 @@
 #include "config.h"
 #include "kernel.h"
 #include "registry.h"
+#include "shed.h"
 
 #define API_BODY_MAX (64 * 1024) /* bytes of a request's body */
 
@@ -32,6 +33,7 @@ struct service {
 	uint64_t started_ms; /* CLOCK_REALTIME */
 	const struct service_verbs *verbs;
 	void *verbs_data;
+	struct shed *shed;
 };
 
 struct api_request {

@@ -23,6 +23,7 @@ typedef int api_handler(const struct api_call *call, struct api_response *ret_re
 
 api_handler api_create_key, api_list_keys, api_get_key, api_edit_key, api_revoke_key;
 api_handler api_list_gates, api_remove_gate, api_reload;
+api_handler api_list_shed, api_add_shed, api_remove_shed;
 api_handler api_status, api_metrics;
 
 /* The gates of this network namespace as JSON, by port. */
@@ -39,6 +40,9 @@ struct api_guesses {
 
 /* As a member of /v1/status; max is how many sources are told apart. NULL: memory ran out. */
 json_t *api_guesses_to_json(const struct api_guesses *guesses, uint32_t max);
+
+/* How many sources are shed now. Returns 0 or a negative errno. */
+int api_count_shed(const struct service *service, size_t *ret_count);
 
 /* Answer with JSON, whose reference is taken; NULL stands for memory that ran out. */
 int api_respond_json(struct api_response *ret_response, int status, json_t *json,

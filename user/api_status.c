@@ -14,6 +14,7 @@ struct reading {
 	uint64_t counters[COUNTER_COUNT];
 	uint64_t open_connections;
 	struct api_guesses guesses;
+	size_t shed;
 	uint64_t uptime_seconds;
 };
 
@@ -32,6 +33,8 @@ static int read_all(const struct service *service, struct reading *ret_reading,
 	if (!r)
 		r = kernel_read_guesses(service->kernel, API_GUESSES_TOP, guesses->sources,
 					guesses->made, &guesses->count, &guesses->all);
+	if (!r)
+		r = api_count_shed(service, &ret_reading->shed);
 	if (r)
 		return failure_set(ret_failure, FAILURE_UNAVAILABLE,
 				   "The kernel side cannot be read: %s.", strerror(-r));
@@ -81,7 +84,7 @@ int api_status(const struct api_call *call, struct api_response *ret_response,
 	return api_respond_json(
 		ret_response, 200,
 		json_pack("{s:s, s:s, s:I, s:b, s:b, s:s, s:s, s:s, s:o, s:o, s:{s:I, s:I}, s:o, "
-			  "s:o}",
+			  "s:{s:b, s:I, s:I}, s:o}",
 			  "version", SLUICE_VERSION, "startedAt", started, "uptimeSeconds",
 			  (json_int_t)reading.uptime_seconds, "enforcing",
 			  kernel_enforcing(service->kernel), "takenOver",
@@ -93,7 +96,10 @@ int api_status(const struct api_call *call, struct api_response *ret_response,
 			  (json_int_t)kernel_max_connections(service->kernel), "guesses",
 			  api_guesses_to_json(&reading.guesses,
 					      kernel_guess_sources(service->kernel)),
-			  "counts", counters_to_json(reading.counters)),
+			  "shed", "on", shed_is_on(service->shed), "sources",
+			  (json_int_t)reading.shed, "max",
+			  (json_int_t)kernel_shed_sources(service->kernel), "counts",
+			  counters_to_json(reading.counters)),
 		ret_failure);
 }
 
@@ -175,6 +181,9 @@ int api_metrics(const struct api_call *call, struct api_response *ret_response,
 		reading.guesses.all);
 	print_metric(out, "guess_sources_max", "gauge", "Addresses that are told apart",
 		     kernel_guess_sources(service->kernel));
+	print_metric(out, "shed_sources", "gauge", "Sources that are shed now", reading.shed);
+	print_metric(out, "shed_sources_max", "gauge", "Sources that can be shed at once",
+		     kernel_shed_sources(service->kernel));
 	print_keys(out, &reading.keys);
 	print_metric(out, "keys_max", "gauge", "Keys that can be in force at once",
 		     kernel_slots(service->kernel));

@@ -6,6 +6,7 @@
 
 #include "keys.h"
 #include "setting.h"
+#include "shed.h"
 
 #define SPAN_DAYS_MAX 36500 /* a hundred years */
 #define DAY_MS	      (24 * 60 * 60 * UINT64_C(1000))
@@ -45,6 +46,8 @@ static const struct option_rule options[] = {
 	  KIND_EXPIRY, MEMBER(expires), 0, 0 },
 	{ OPTION_DRAIN, "--drain", "S", "seconds that requests may take to end, 0-3600 (10)",
 	  KIND_NUMBER, MEMBER(drain), 0, CONFIG_DRAIN_MAX },
+	{ OPTION_SECONDS, "--seconds", "S", "how long, 1-2592000 (first, in [shed])", KIND_NUMBER,
+	  MEMBER(seconds), 1, SHED_SECONDS_MAX },
 	{ OPTION_WATCH, "--watch", NULL, "go on, with rates, once a second until interrupted",
 	  KIND_FLAG, MEMBER(watch), 0, 0 },
 	{ OPTION_JSON, "--json", NULL, "print the daemon's JSON, errors included", KIND_FLAG,

@@ -23,6 +23,7 @@ struct arguments {
 	uint32_t per_minute;
 	uint32_t per_day;
 	uint32_t drain; /* seconds */
+	uint32_t seconds;
 	bool json;
 	bool watch;
 	bool help;
@@ -43,6 +44,7 @@ enum option_flag {
 	OPTION_EXPIRES = 1 << 8,
 	OPTION_WATCH = 1 << 9,
 	OPTION_DRAIN = 1 << 10,
+	OPTION_SECONDS = 1 << 11,
 };
 
 /* Options that every command takes. */

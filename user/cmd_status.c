@@ -112,6 +112,17 @@ static void add_connections(struct table *table, const json_t *status)
 	add_row(table, "Connections", line);
 }
 
+static void add_shed(struct table *table, const json_t *status)
+{
+	const json_t *shed = json_object_get(status, "shed");
+	char sources[TABLE_NUMBER_SIZE], max[TABLE_NUMBER_SIZE], line[LINE_ROOM];
+
+	snprintf(line, sizeof(line), "%s sources, room for %s",
+		 table_number(command_number(shed, "sources"), sources),
+		 table_number(command_number(shed, "max"), max));
+	add_row(table, "Shed", json_is_true(json_object_get(shed, "on")) ? line : "off");
+}
+
 /* What stands where. Returns 0 or -ENOMEM. */
 static int print_facts(const json_t *status)
 {
@@ -126,6 +137,7 @@ static int print_facts(const json_t *status)
 	add_gates(table, status);
 	add_keys(table, status);
 	add_connections(table, status);
+	add_shed(table, status);
 	add_row(table, "Cgroup", command_text(status, "cgroup"));
 	add_row(table, "Pins", pins);
 	add_row(table, "State", command_text(status, "stateFolder"));

@@ -14,6 +14,7 @@
 #include "control.h"
 #include "loop.h"
 #include "relay_keep.h"
+#include "shed.h"
 #include "store.h"
 #include "sync.h"
 #include "ungated.h"
@@ -39,6 +40,7 @@ struct daemon {
 	struct claims claims;
 	struct changes changes;
 	struct ungated ungated;
+	struct shed shed;
 	int upkeep_result; /* of the last round */
 	bool take_down;	   /* the gate goes with the daemon */
 	int clock_result;

@@ -138,11 +138,7 @@ static int hex_digit(char c)
 	return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
 }
 
-/*
- * Percent-decode length bytes of text (RFC 3986 2.1). '+' stands for itself. Returns false where
- * an escape is broken or stands for NUL, or the result has no room.
- */
-static bool decode(const char *text, size_t length, char *ret_value, size_t value_size)
+bool input_decode(const char *text, size_t length, char *ret_value, size_t value_size)
 {
 	size_t used = 0;
 
@@ -184,7 +180,7 @@ int input_read_query(const char *query, const char *name, char *ret_value, size_
 			       "There is more than one query parameter; allowed is %s.", name);
 	if (length == name_length)
 		return invalid(ret_failure, "%s has no value.", name);
-	if (!decode(query + name_length + 1, length - name_length - 1, ret_value, value_size))
+	if (!input_decode(query + name_length + 1, length - name_length - 1, ret_value, value_size))
 		return invalid(ret_failure, "%s is too long or has a broken %% escape.", name);
 	return *ret_value ? 0 : invalid(ret_failure, "%s has no value.", name);
 }

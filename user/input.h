@@ -36,6 +36,12 @@ int input_read_object(const json_t *object, struct input_member *members, size_t
 		      struct failure *ret_failure);
 
 /*
+ * Percent-decode length bytes of text (RFC 3986 2.1). '+' stands for itself. Returns false where an
+ * escape is broken or stands for NUL, or the result has no room.
+ */
+bool input_decode(const char *text, size_t length, char *ret_value, size_t value_size);
+
+/*
  * Read a query whose one allowed parameter is name (NULL: none is).
  *
  * query	what follows '?', or NULL

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gates.h"
+#include "log.h"
 #include "setting.h"
 #include "util.h"
 
@@ -24,19 +25,19 @@ static int read_again(const struct reload *reload, struct config *ret_config,
 
 /* --- what is different -------------------------------------------------------------------------- */
 
-/* Refuse what cannot change: what the kernel side and the daemon were made with. */
-static int check_fixed(const struct config *from, const struct config *to,
-		       struct failure *ret_failure)
+/* Refuse what cannot change of these settings, whose values are in from and to. */
+static int check_table(const struct reload *reload, const struct setting *settings, size_t count,
+		       const void *from, const void *to, struct failure *ret_failure)
 {
-	for (size_t i = 0; i < sluice_setting_count; i++) {
-		const struct setting *setting = &sluice_settings[i];
-		char was[CONFIG_PATH_SIZE], is[CONFIG_PATH_SIZE], remove[CONFIG_REMOVE_SIZE];
+	for (size_t i = 0; i < count; i++) {
+		const struct setting *setting = &settings[i];
+		char was[SETTING_TEXT_SIZE], is[SETTING_TEXT_SIZE], remove[CONFIG_REMOVE_SIZE];
 
 		if (!setting->fixed || setting_equal(setting, from, to))
 			continue;
 		setting_format(setting, from, was, sizeof(was));
 		setting_format(setting, to, is, sizeof(is));
-		config_format_remove(from, remove);
+		config_format_remove(reload->config, remove);
 		return failure_set(
 			ret_failure, FAILURE_CONFLICT,
 			"%s cannot change from '%.100s' to '%.100s' while the gate "
@@ -47,11 +48,23 @@ static int check_fixed(const struct config *from, const struct config *to,
 	return 0;
 }
 
+/* Refuse what cannot change: what the kernel side and the daemon were made with. */
+static int check_fixed(const struct reload *reload, const struct config *to,
+		       struct failure *ret_failure)
+{
+	const struct config *from = reload->config;
+	int r = check_table(reload, sluice_settings, sluice_setting_count, from, to, ret_failure);
+
+	return r ? r
+		 : check_table(reload, shed_settings, shed_setting_count, &from->shed, &to->shed,
+			       ret_failure);
+}
+
 /* Write a line for each setting that differs, behind what they are about. */
 static void print_differences(FILE *out, const struct setting *settings, size_t count,
 			      const char *about, const void *from, const void *to)
 {
-	char was[CONFIG_PATH_SIZE], is[CONFIG_PATH_SIZE];
+	char was[SETTING_TEXT_SIZE], is[SETTING_TEXT_SIZE];
 
 	for (size_t i = 0; i < count; i++) {
 		if (setting_equal(&settings[i], from, to))
@@ -101,6 +114,8 @@ static int describe(const struct reload *reload, const struct config *to, char *
 
 	if (out) {
 		print_differences(out, sluice_settings, sluice_setting_count, "", from, to);
+		print_differences(out, shed_settings, shed_setting_count, "shed: ", &from->shed,
+				  &to->shed);
 		print_ports(out, reload->kernel, from, to);
 		if (!fclose(out))
 			return 0;
@@ -149,6 +164,31 @@ static int put_gates(const struct reload *reload, const struct config *config,
 		 : 0;
 }
 
+static int put_shed(const struct reload *reload, const struct config *config,
+		    struct failure *ret_failure)
+{
+	char why[WHY_SIZE];
+
+	if (shed_put(reload->shed, &config->shed, why, sizeof(why)))
+		return failure_set(ret_failure, FAILURE_CONFLICT, "%s Nothing was changed.", why);
+	return 0;
+}
+
+/* The shed, and then the gates; where these fail, the shed as it was. */
+static int put_all(const struct reload *reload, const struct config *config,
+		   struct failure *ret_failure)
+{
+	char why[WHY_SIZE];
+	int r = put_shed(reload, config, ret_failure);
+
+	if (r)
+		return r;
+	r = put_gates(reload, config, ret_failure);
+	if (r && shed_put(reload->shed, &reload->config->shed, why, sizeof(why)))
+		log_error("%s", why);
+	return r;
+}
+
 /* The gates come last of what can fail; behind them is nothing that can. */
 static int put_in_force(const struct reload *reload, const struct config *config,
 			struct failure *ret_failure)
@@ -156,7 +196,7 @@ static int put_in_force(const struct reload *reload, const struct config *config
 	int r = claim_all(reload, config, ret_failure);
 
 	if (!r)
-		r = put_gates(reload, config, ret_failure);
+		r = put_all(reload, config, ret_failure);
 	if (r) {
 		drop_claims(reload, reload->config);
 		return r;
@@ -174,7 +214,7 @@ int reload_run(struct reload *reload, char **ret_changes, struct failure *ret_fa
 	int r = read_again(reload, &config, ret_failure);
 
 	if (!r)
-		r = check_fixed(reload->config, &config, ret_failure);
+		r = check_fixed(reload, &config, ret_failure);
 	if (!r)
 		r = describe(reload, &config, &changes, ret_failure);
 	if (!r)

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "kernel.h"
 #include "registry.h"
+#include "shed.h"
 
 /* What the daemon was started with, and what it has in force. */
 struct reload {
@@ -19,6 +20,7 @@ struct reload {
 	struct claims *claims;
 	struct kernel *kernel;
 	struct registry *registry;
+	struct shed *shed;
 };
 
 /*

@@ -15,6 +15,7 @@
 #include "trace_id.h"
 
 #define KEY_ID "a key's ID; sluice key ls lists them"
+#define SOURCE "an address, such as 203.0.113.7 or 2001:db8::7"
 
 /* The first is what `sluice` does without a command. */
 static const struct command commands[] = {
@@ -85,6 +86,31 @@ static const struct command commands[] = {
 		.needs = "a port; sluice gate ls lists them",
 		.optional = OPTION_DRAIN,
 		.example = "  sluice gate rm 3000 --drain 30\n",
+	},
+	{
+		.name = "shed ls",
+		.run = cmd_shed_ls,
+		.help = "List the sources that are shed: dropped where they arrive.",
+		.example = "  sluice shed ls\n",
+	},
+	{
+		.name = "shed add",
+		.run = cmd_shed_add,
+		.help = "Shed a source: what comes from it to protected ports is dropped from now "
+			"on, on\n"
+			"open connections, too, at the interfaces that [shed] names.",
+		.takes = "SOURCE",
+		.needs = SOURCE,
+		.optional = OPTION_SECONDS,
+		.example = "  sluice shed add 203.0.113.7 --seconds 600\n",
+	},
+	{
+		.name = "shed rm",
+		.run = cmd_shed_rm,
+		.help = "Let a source in again that is shed.",
+		.takes = "SOURCE",
+		.needs = SOURCE,
+		.example = "  sluice shed rm 203.0.113.7\n",
 	},
 	{
 		.name = "reload",

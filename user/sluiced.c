@@ -45,6 +45,7 @@ static void on_tick(void *data)
 
 	follow_clock(daemon);
 	relay_keep_tick(&daemon->relay);
+	shed_tick(&daemon->shed);
 	ungated_tick(&daemon->ungated, daemon->kernel, &daemon->config);
 	if (r && r != daemon->upkeep_result)
 		log_error("The store cannot be kept up to date: %s. Keys stay in force as they "

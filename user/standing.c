@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "setting.h"
 #include "standing.h"
 
 /* A gate that was taken over has the sizes it was made with: what is in it stays. */
@@ -14,6 +15,15 @@ static void log_size(const struct config *config, const char *name, uint32_t wan
 	config_format_remove(config, remove);
 	log_warning("%s = %u is not in force: the gate was made with %u; it changes after %s.",
 		    name, wanted, size, remove);
+}
+
+static void log_shed(const struct config_shed *shed)
+{
+	char interfaces[CONFIG_INTERFACES_MAX * IF_NAMESIZE];
+
+	setting_list_format(SETTING_INTERFACES, &shed->interfaces, interfaces, sizeof(interfaces));
+	log_info("Sources with %u refusals within %u s are shed on: %s.", shed->refusals,
+		 shed->seconds, interfaces);
 }
 
 void standing_log_start(const struct config *config, const struct kernel *kernel, uint32_t keys)
@@ -32,6 +42,9 @@ void standing_log_start(const struct config *config, const struct kernel *kernel
 	log_size(config, "max_connections", config->max_connections,
 		 kernel_max_connections(kernel));
 	log_size(config, "guess_sources", config->guess_sources, kernel_guess_sources(kernel));
+	log_size(config, "max_sources", config->shed.max_sources, kernel_shed_sources(kernel));
+	if (config->shed.interfaces.count)
+		log_shed(&config->shed);
 	log_info("Keys in force: %u, of at most %u; the state is in %s.", keys,
 		 kernel_slots(kernel), config->state);
 	log_info("The control socket is %s, of group %u, mode %s.", config->socket,

@@ -109,6 +109,9 @@ int open_kernel(struct daemon *daemon)
 		.max_keys = config->max_keys,
 		.max_connections = config->max_connections,
 		.guess_sources = config->guess_sources,
+		.shed_sources = config->shed.max_sources,
+		.ipv4_prefix = config->shed.ipv4_prefix,
+		.ipv6_prefix = config->shed.ipv6_prefix,
 	};
 
 	config_format_remove(config, remove);
@@ -130,6 +133,16 @@ static int probe(struct daemon *daemon)
 	log_info("The kernel has passed %zu probes, in %u ms.", kernel_probe_count, ms);
 	probe_note(state);
 	return 0;
+}
+
+/* Before anything changes that stands: what is on the network interfaces may be in its way. */
+static int put_shed(struct daemon *daemon)
+{
+	struct shed *shed = &daemon->shed;
+
+	shed->kernel = daemon->kernel;
+	shed->config = &daemon->config.shed;
+	return shed_put(shed, shed->config, daemon->why, sizeof(daemon->why));
 }
 
 static int put_settings(struct daemon *daemon)
@@ -183,6 +196,7 @@ static int open_changes(struct daemon *daemon)
 	departures->claims = reload->claims = &daemon->claims;
 	departures->config = reload->config = &daemon->config;
 	reload->registry = daemon->registry;
+	reload->shed = &daemon->shed;
 	return r ? explain(daemon, r, "A timer cannot be made: %s.", strerror(-r)) : 0;
 }
 
@@ -196,6 +210,7 @@ static int open_control(struct daemon *daemon)
 		.started_ms = now_ms(),
 		.verbs = &changes_verbs,
 		.verbs_data = &daemon->changes,
+		.shed = &daemon->shed,
 	};
 	return control_start(&daemon->loop, &daemon->service, daemon->config.socket,
 			     &daemon->control, daemon->why, sizeof(daemon->why));
@@ -218,10 +233,10 @@ static int enforce(struct daemon *daemon)
 }
 
 static step *const start_steps[] = {
-	limit_privileges, guard_process, open_loop,	open_folder,	 open_store,
-	open_kernel,	  claim_ports,	 probe,		put_settings,	 put_programs,
-	put_answers,	  put_keys,	 open_registry, open_changes,	 open_control,
-	start_relay,	  put_gates,	 enforce,	drop_privileges,
+	limit_privileges, guard_process, open_loop, open_folder,   open_store,
+	open_kernel,	  claim_ports,	 probe,	    put_shed,	   put_settings,
+	put_programs,	  put_answers,	 put_keys,  open_registry, open_changes,
+	open_control,	  start_relay,	 put_gates, enforce,	   drop_privileges,
 };
 
 int start(struct daemon *daemon)

@@ -23,6 +23,9 @@
 #define KEY    "{" RECORD "}"
 #define NEW    "{" RECORD ",\"key\":\"" SECRET "\"}"
 #define LIST   "{\"keys\":[" KEY "]}"
+#define SHED                                                                                       \
+	"{\"on\":true,\"max\":9,\"sources\":[{\"source\":\"203.0.113.7\",\"until\":"               \
+	"\"2027-01-01T00:00:00.000Z\",\"secondsLeft\":61,\"dropped\":1234,\"times\":2}]}"
 #define GATES                                                                                      \
 	"{\"gates\":[{\"port\":80,\"headLimit\":16384,\"identity\":\"swap\",\"trailers\":"         \
 	"\"pass\","                                                                                \

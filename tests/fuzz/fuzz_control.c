@@ -33,6 +33,7 @@ static struct store *store;
 static struct sync *joined;
 static struct registry *registry;
 static struct service service;
+static struct shed shed = { .config = &config.shed };
 static bool changed; /* there are keys, or were */
 static char last_id[KEY_ID_LENGTH + 1] = "key_none";
 static char last_secret[KEY_TEXT_MAX + 1];
@@ -89,7 +90,7 @@ static void open_service(void)
 	    registry_open(&options, store, joined, &registry))
 		fprintf(stderr, "%s\n", why);
 	require(registry);
-	service = (struct service){ &config, kernel, registry, now_ms(), &fake_verbs, NULL };
+	service = (struct service){ &config, kernel, registry, now_ms(), &fake_verbs, NULL, &shed };
 	changed = false;
 	strcpy(last_id, "key_none");
 	*last_secret = '\0';

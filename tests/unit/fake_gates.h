@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What fake_kernel.h leaves out of a kernel side: settings, gates and counters, all in `fake`.
+ * What fake_kernel.h leaves out of a kernel side: settings, gates and counters, all in `fake`; and the
+ * shed, fake_shed.h.
  */
 #ifndef SLUICE_TEST_FAKE_GATES_H
 #define SLUICE_TEST_FAKE_GATES_H
 
 #include "fake_kernel.h"
+#include "fake_shed.h"
 
 #define FAKE_GATES    8
 #define FAKE_GUESSERS 2

@@ -9,6 +9,7 @@
 #include "check.h"
 #include "fake_gates.h"
 #include "fake_verbs.h"
+#include "network.h"
 #include "secret.h"
 #include "temp_folder.h"
 #include "util.h"
@@ -23,6 +24,7 @@ static struct store *store;
 static struct sync *sync_state;
 static struct registry *registry;
 static struct service service;
+static struct shed shed = { .config = &config.shed };
 
 static int set_up(void **state)
 {
@@ -50,7 +52,14 @@ static int set_up(void **state)
 		.registry = registry,
 		.started_ms = now_ms() - 5000,
 		.verbs = &fake_verbs,
+		.shed = &shed,
 	};
+	memset(&fake_shed, 0, sizeof(fake_shed));
+	config.shed = (struct config_shed){ .interfaces.count = 1,
+					    .first = 60,
+					    .cap = 3600,
+					    .ipv4_prefix = 32,
+					    .ipv6_prefix = 64 };
 	memset(&fake_asked, 0, sizeof(fake_asked));
 	strcpy(config.key_word, "gx");
 	config.keys_per_account = KEY_PER_ACCOUNT_DEFAULT;
@@ -779,6 +788,8 @@ static void test_metrics(void **state)
 		"sluice_guess_sources 12\n",
 		"sluice_guess_sources_max 2000\n",
 		"sluice_enforcing 1\n",
+		"sluice_shed_sources 0\n",
+		"sluice_shed_sources_max 16\n",
 		"# TYPE sluice_uptime_seconds gauge\n",
 	};
 	struct api_response response;
@@ -877,6 +888,77 @@ static void test_reload(void **state)
 	expect_refusal(&refusal, "");
 }
 
+/* --- sources that are shed --------------------------------------------------------------------- */
+
+#define DOCUMENTED "{\"source\":\"203.0.113.7\",\"seconds\":90}"
+
+static void test_shed(void **state)
+{
+	json_t *answer, *sources;
+
+	(void)state;
+	answer = call("POST", "/v1/shed", DOCUMENTED, 201);
+	assert_string_equal(text_of(answer, "source"), "203.0.113.7");
+	assert_in_range(number_of(answer, "secondsLeft"), 80, 90);
+	assert_int_equal(number_of(answer, "dropped"), 0);
+	json_decref(answer);
+	/* Of IPv6 a network, however it is named; by itself as long as [shed] says. */
+	answer = call("POST", "/v1/shed", "{\"source\":\"2001:db8::1\"}", 201);
+	assert_string_equal(text_of(answer, "source"), "2001:db8::/64");
+	assert_in_range(number_of(answer, "secondsLeft"), 50, 60);
+	json_decref(answer);
+	answer = call("GET", "/v1/shed", NULL, 200);
+	sources = json_object_get(answer, "sources");
+	assert_true(json_is_true(json_object_get(answer, "on")));
+	assert_int_equal(number_of(answer, "max"), FAKE_SHED_ROOM);
+	assert_int_equal(json_array_size(sources), 2);
+	json_decref(answer);
+	answer = call("GET", "/v1/status", NULL, 200);
+	assert_int_equal(number_of(json_object_get(answer, "shed"), "sources"), 2);
+	json_decref(answer);
+	json_decref(call("DELETE", "/v1/shed/2001%3Adb8%3A%3A%2F64", NULL, 200));
+	json_decref(call("DELETE", "/v1/shed/203.0.113.7", NULL, 200));
+	assert_int_equal(fake_shed.count, 0);
+}
+
+static void test_shed_refusals(void **state)
+{
+	static const struct refusal rows[] = {
+		{ "POST", "/v1/shed", "{}", 400, "INVALID_ARGUMENT", "source is missing" },
+		{ "POST", "/v1/shed", "{\"source\":\"me\"}", 400, "INVALID_ARGUMENT",
+		  "source must be an address" },
+		{ "POST", "/v1/shed", "{\"source\":\"203.0.113.0/24\"}", 400, "INVALID_ARGUMENT",
+		  "source must be an address, or a network with the prefix that makes a source "
+		  "here: /32." },
+		{ "POST", "/v1/shed", "{\"source\":\"203.0.113.7/24\"}", 400, "INVALID_ARGUMENT",
+		  "source has bits set behind its prefix." },
+		{ "POST", "/v1/shed", "{\"source\":\"203.0.113.7\",\"seconds\":0}", 400,
+		  "INVALID_ARGUMENT", "seconds must be from 1 to 2592000" },
+		{ "POST", "/v1/shed", "{\"source\":\"127.9.9.9\"}", 409, "CONFLICT",
+		  "The source is exempt" },
+		{ "POST", "/v1/shed", "{\"source\":\"::1\"}", 409, "CONFLICT",
+		  "The source is exempt" },
+		{ "POST", "/v1/shed", "{\"source\":\"198.51.100.9\"}", 409, "CONFLICT",
+		  "The source is exempt" },
+		{ "DELETE", "/v1/shed/203.0.113.7", NULL, 404, "NOT_FOUND",
+		  "The source is not shed." },
+		{ "DELETE", "/v1/shed/%", NULL, 400, "INVALID_ARGUMENT",
+		  "source must be an address" },
+		{ "GET", "/v1/shed/203.0.113.7", NULL, 405, "METHOD_NOT_ALLOWED", "" },
+	};
+	const struct refusal off = { "POST", "/v1/shed", DOCUMENTED,
+				     409,    "CONFLICT", "No source can be shed" };
+
+	(void)state;
+	assert_int_equal(network_read("198.51.100.0/24", &config.shed.exempt.rows[0]), 0);
+	config.shed.exempt.count = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		expect_refusal(&rows[i], "");
+	config.shed.interfaces.count = 0;
+	expect_refusal(&off, "");
+	assert_int_equal(fake_shed.count, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -905,6 +987,8 @@ int main(void)
 		ROW("gates are listed by port, those of this network namespace", test_gates),
 		ROW("a port leaves within the time that was asked for", test_gate_leaves),
 		ROW("a reload tells what is different, and what is in force", test_reload),
+		ROW("sources are shed, listed and let in again", test_shed),
+		ROW("what is no source, or exempt, is not shed", test_shed_refusals),
 	};
 
 	if (sodium_init() < 0)

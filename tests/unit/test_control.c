@@ -27,6 +27,7 @@ static struct store *store;
 static struct sync *sync_state;
 static struct registry *registry;
 static struct service service;
+static struct shed shed = { .config = &config.shed };
 static struct loop loop;
 static struct loop_source done_source, guard;
 static int done[2];
@@ -59,7 +60,7 @@ static int open_service(void)
 	    sync_start(kernel, store, &sync_state, why, sizeof(why)) ||
 	    registry_open(&options, store, sync_state, &registry))
 		return -1;
-	service = (struct service){ &config, kernel, registry, now_ms(), &fake_verbs, NULL };
+	service = (struct service){ &config, kernel, registry, now_ms(), &fake_verbs, NULL, &shed };
 	return 0;
 }
 

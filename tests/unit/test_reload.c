@@ -12,6 +12,7 @@
 static struct config config;
 static struct claims claims;
 static struct failure failure;
+static struct shed shed = { .config = &config.shed };
 
 /* A gate stands on one port, as it was configured before. The claims are nobody's to see. */
 static int set_up(void **state)
@@ -56,6 +57,7 @@ static int reload(void)
 		.default_file = temp_path("sluice.conf"),
 		.config = &config,
 		.claims = &claims,
+		.shed = &shed,
 	};
 	char why[512];
 
