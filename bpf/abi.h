@@ -321,6 +321,26 @@ struct shed_table {
 	__u32 reserved;
 };
 
+/* Value of `shed_policy`, a single element: what has a source told to the daemon. */
+struct shed_policy {
+	__u64 window;	/* ticks of bpf_jiffies64() in which it has */
+	__u32 refusals; /* so many; 0: none are counted */
+	__u32 reserved;
+};
+
+/* Value of `refusals`: requests of a source that were refused in a window of time. */
+struct refusals {
+	__u64 begin; /* tick */
+	__u32 count;
+	__u32 reserved;
+};
+
+/* To the daemon, through the ring buffer `offenders`: a source that has had its refusals. */
+struct offender {
+	struct source source;
+	__u64 at; /* tick */
+};
+
 /* What sluice_ticks says. */
 struct ticks {
 	__u64 now; /* bpf_jiffies64() */

@@ -13,6 +13,7 @@
 #include "identity.bpf.h"
 #include "maps.bpf.h"
 #include "read.bpf.h"
+#include "refusals.bpf.h"
 #include "scan.bpf.h"
 
 /* A refused request's body is eaten up to here; beyond, closing costs less than reading on. */
@@ -114,6 +115,7 @@ static __always_inline void owe(struct judgement *judged, enum reply_connection 
 		count_limited(judged);
 	if (decision->reply == REPLY_INVALID_KEY)
 		count_guess(judged->tcp);
+	count_refusal(judged->tcp);
 }
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Every map of the gate. All are pinned by their name below the pin folder and outlive the daemon.
- * The sizes of keys, usage, conns, socks, guesses and shed are settings, written by the daemon before it loads.
+ * The sizes of keys, usage, conns, socks, guesses, refusals and shed are settings, written by the daemon before it loads.
  *
  * Definitions are weak, because each program file includes them and the linker keeps one.
  */
@@ -160,6 +160,28 @@ struct {
 	__type(key, __u32);
 	__type(value, struct shed_table);
 } shed_table SEC(".maps") __weak;
+
+/* What has a source shed. Written by the daemon. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct shed_policy);
+} shed_policy SEC(".maps") __weak;
+
+/* Who was refused how often lately. The one that was refused least lately gives way to another. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct source);
+	__type(value, struct refusals);
+} refusals SEC(".maps") __weak;
+
+/* To the daemon: struct offender. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 * 1024);
+} offenders SEC(".maps") __weak;
 
 /* Networks that are never shed. Written by the daemon. */
 struct {

@@ -97,6 +97,7 @@ static int prepare_maps(struct kernel *kernel, const struct kernel_options *opti
 	bpf_map__set_max_entries(programs->maps.socks,
 				 options->max_connections + CONNECTIONS_RESERVE);
 	bpf_map__set_max_entries(programs->maps.guesses, options->guess_sources);
+	bpf_map__set_max_entries(programs->maps.refusals, options->guess_sources);
 	bpf_map__set_max_entries(programs->maps.shed, kernel_shed_slots(options->shed_sources));
 	bpf_object__for_each_map(map, programs->obj)
 	{
@@ -353,6 +354,7 @@ void kernel_close(struct kernel *kernel)
 		munmap(kernel->shed, shed_size(kernel));
 	if (kernel->shed_ports)
 		munmap(kernel->shed_ports, PORT_WORDS * sizeof(*kernel->shed_ports));
+	ring_buffer__free(kernel->offenders);
 	for (size_t i = 0; i < KERNEL_LINKS; i++)
 		bpf_link__destroy(kernel->links[i]);
 	sluice_bpf__destroy(kernel->programs);

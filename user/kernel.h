@@ -225,6 +225,18 @@ int kernel_each_shed(struct kernel *kernel,
 /* How many there can be. */
 uint32_t kernel_shed_sources(const struct kernel *kernel);
 
+/* When the programs tell of a source. */
+int kernel_put_shed_policy(struct kernel *kernel, const struct shed_policy *policy);
+
+/*
+ * Have tell called for each source that they tell of, while kernel_read_offenders() runs, which is to be
+ * called whenever ret_fd is readable. The descriptor stays the kernel's.
+ */
+int kernel_watch_offenders(struct kernel *kernel,
+			   void (*tell)(const struct offender *offender, void *data), void *data,
+			   int *ret_fd);
+int kernel_read_offenders(struct kernel *kernel);
+
 /* Make these the networks that are exempt: EXEMPT_MAX at most. */
 int kernel_put_exempt(struct kernel *kernel, const struct network *networks, size_t count);
 

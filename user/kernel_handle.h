@@ -40,6 +40,9 @@ struct kernel {
 	uint32_t shed_count; /* slots that are taken */
 	uint64_t *shed_ports;
 	uint64_t tick_ns, first_tick;
+	struct ring_buffer *offenders;
+	void (*tell_offender)(const struct offender *offender, void *data);
+	void *tell_data;
 	uint32_t slots;
 	uint32_t max_connections;
 	uint32_t guess_sources;

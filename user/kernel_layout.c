@@ -50,7 +50,8 @@ static bool is_sized(const struct kernel *kernel, const struct bpf_map *map)
 	const struct sluice_bpf *p = kernel->programs;
 
 	return map == p->maps.keys || map == p->maps.usage || map == p->maps.conns ||
-	       map == p->maps.socks || map == p->maps.guesses || map == p->maps.shed;
+	       map == p->maps.socks || map == p->maps.guesses || map == p->maps.refusals ||
+	       map == p->maps.shed;
 }
 
 static int check_table(const struct kernel *kernel, const struct bpf_map *map, char *clause,

@@ -181,6 +181,76 @@ int shed_remove(struct shed *shed, const struct source *source, struct shed_sour
 	return r ? r : kernel_remove_shed(shed->kernel, source);
 }
 
+/* --- who collects refusals -------------------------------------------------------------------------- */
+
+/* How long a source is shed for that was shed so many times before. */
+static uint32_t next_seconds(const struct config_shed *config, uint32_t times)
+{
+	uint64_t seconds = config->first;
+
+	while (times-- && seconds < config->cap)
+		seconds *= 2;
+	return seconds < config->cap ? seconds : config->cap;
+}
+
+/* Where it cannot be shed, that is told once, until one can. */
+static void shed_again(struct shed *shed, struct shed_source *row)
+{
+	struct network network = shed_network_of(shed, &row->source);
+	char text[NETWORK_TEXT_SIZE];
+	int r;
+
+	network_format(&network, text);
+	row->seconds = next_seconds(shed->config, row->times++);
+	row->until = kernel_ticks(shed->kernel) + to_ticks(shed, row->seconds);
+	r = put(shed, row);
+	if (!r)
+		log_notice("%s is shed for %u s: it had %u refusals within %u s.", text,
+			   row->seconds, shed->config->refusals, shed->config->seconds);
+	if (r && r != shed->refused)
+		log_error("%s cannot be shed: %s.", text,
+			  r == -E2BIG ? "as many sources are shed as can be" : strerror(-r));
+	shed->refused = r;
+}
+
+void shed_offender(struct shed *shed, const struct offender *offender)
+{
+	struct network network = shed_network_of(shed, &offender->source);
+	uint64_t window = to_ticks(shed, shed->config->seconds);
+	struct shed_source row = { .source = offender->source };
+	int r = kernel_get_shed(shed->kernel, &offender->source, &row);
+
+	/* What was refused just before it was shed may be told behind that. */
+	if ((!r && shed_left_ms(shed, &row)) || !shed_is_on(shed) ||
+	    offender->at + window < kernel_ticks(shed->kernel) || is_exempt(shed->config, &network))
+		return;
+	shed_again(shed, &row);
+}
+
+static void tell(const struct offender *offender, void *data)
+{
+	shed_offender(data, offender);
+}
+
+static void on_offenders(void *data)
+{
+	struct shed *shed = data;
+
+	kernel_read_offenders(shed->kernel);
+}
+
+int shed_watch(struct shed *shed, struct loop *loop)
+{
+	int fd, r = kernel_watch_offenders(shed->kernel, tell, shed, &fd);
+
+	return r ? r : loop_add_descriptor(loop, &shed->offenders, fd, on_offenders, shed);
+}
+
+void shed_close(struct shed *shed, struct loop *loop)
+{
+	loop_remove(loop, &shed->offenders);
+}
+
 /* --- sweeping ------------------------------------------------------------------------------------- */
 
 struct sweep {
@@ -243,8 +313,14 @@ static int put_tables(struct shed *shed, const struct config_shed *config)
 {
 	struct lifting lifting = { shed, config };
 	struct network exempt[EXEMPT_MAX];
+	const struct shed_policy policy = {
+		.window = to_ticks(shed, config->seconds),
+		.refusals = config->interfaces.count ? config->refusals : 0,
+	};
 	int r = kernel_put_exempt(shed->kernel, exempt, list_exempt(config, exempt));
 
+	if (!r)
+		r = kernel_put_shed_policy(shed->kernel, &policy);
 	return r ? r : kernel_each_shed(shed->kernel, lift_exempt, &lifting);
 }
 

@@ -9,15 +9,18 @@
 
 #include "config.h"
 #include "kernel.h"
+#include "loop.h"
 
 /* Seconds that a source can be shed for by hand: thirty days. */
 #define SHED_SECONDS_MAX 2592000
 
 struct shed {
 	struct kernel *kernel;
+	struct loop_source offenders;
 	const struct config_shed *config; /* in force */
 	uint64_t swept;			  /* tick at which it was looked last who is out */
 	int result;			  /* of that */
+	int refused;			  /* why the last offender was not shed; 0: it was */
 };
 
 /*
@@ -29,6 +32,16 @@ struct shed {
  * Returns 0 or a negative errno.
  */
 int shed_put(struct shed *shed, const struct config_shed *config, char *why, size_t why_size);
+
+/* From here on shed those that collect refusals, while the loop runs. 0 or a negative errno. */
+int shed_watch(struct shed *shed, struct loop *loop);
+void shed_close(struct shed *shed, struct loop *loop);
+
+/*
+ * A source has had its refusals: shed it, twice as long as the last time. Not where it is exempt, or where
+ * that was so long ago that it was told to a daemon that did not run.
+ */
+void shed_offender(struct shed *shed, const struct offender *offender);
 
 /* Whether anything is dropped at all. */
 bool shed_is_on(const struct shed *shed);

@@ -79,6 +79,7 @@ static void close_all(struct daemon *daemon)
 
 	control_stop(daemon->control);
 	departure_close(&daemon->changes.departures, &daemon->loop);
+	shed_close(&daemon->shed, &daemon->loop);
 	registry_close(daemon->registry);
 	sync_stop(daemon->sync);
 	store_close(daemon->store);
@@ -167,6 +168,7 @@ int main(int argc, char **argv)
 		.changes.departures.timer = LOOP_SOURCE_NONE,
 		.changes.reload = { .argc = argc, .argv = argv, .default_file = CONFIG_FILE },
 		.tick = LOOP_SOURCE_NONE,
+		.shed.offenders = LOOP_SOURCE_NONE,
 		.clock.source = LOOP_SOURCE_NONE,
 	};
 	struct config *config = &daemon.config;

@@ -185,6 +185,15 @@ static int open_registry(struct daemon *daemon)
 	return r ? explain(daemon, r, "The keys cannot be opened: %s.", strerror(-r)) : 0;
 }
 
+static int watch_offenders(struct daemon *daemon)
+{
+	int r = shed_watch(&daemon->shed, &daemon->loop);
+
+	return r ? explain(daemon, r, "What the kernel tells of refusals cannot be read: %s.",
+			   strerror(-r))
+		 : 0;
+}
+
 /* All that reaches further than one key. */
 static int open_changes(struct daemon *daemon)
 {
@@ -233,10 +242,11 @@ static int enforce(struct daemon *daemon)
 }
 
 static step *const start_steps[] = {
-	limit_privileges, guard_process, open_loop, open_folder,   open_store,
-	open_kernel,	  claim_ports,	 probe,	    put_shed,	   put_settings,
-	put_programs,	  put_answers,	 put_keys,  open_registry, open_changes,
-	open_control,	  start_relay,	 put_gates, enforce,	   drop_privileges,
+	limit_privileges, guard_process, open_loop,   open_folder, open_store,
+	open_kernel,	  claim_ports,	 probe,	      put_shed,	   watch_offenders,
+	put_settings,	  put_programs,	 put_answers, put_keys,	   open_registry,
+	open_changes,	  open_control,	 start_relay, put_gates,   enforce,
+	drop_privileges,
 };
 
 int start(struct daemon *daemon)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Sources are dropped where they arrive: by hand, on protected ports alone, and for a time. */
+/* Sources are dropped where they arrive: by hand and by their refusals, on protected ports alone, for a time. */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -241,6 +241,128 @@ static void full(void **state)
 	assert_true(lets_in(OUTSIDE_BAD));
 }
 
+/* --- by its refusals ----------------------------------------------------------------------------- */
+
+#define REFUSALS  10
+#define AUTOMATIC SHED "refusals = 10\nseconds = 10\nfirst = 2\ncap = 3\n"
+
+/* Be refused so many times on one connection. */
+static void offend(struct client *client, unsigned int times)
+{
+	for (unsigned int i = 0; i < times; i++)
+		assert_int_equal(client_get(client, "/", unknown_key()), 401);
+}
+
+static void await_listed(const char *source)
+{
+	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+
+	while (listed(source, "times") < 0) {
+		assert_true(monotonic_ms() < end_ms);
+		breathe();
+	}
+}
+
+/* At the tenth refusal, whatever was admitted meanwhile; the next time for longer. */
+static void by_refusals(void **state)
+{
+	struct client *client, *good;
+	struct key key;
+
+	(void)state;
+	start(AUTOMATIC);
+	key = key_limited(1000, 1000);
+	good = outside_connect(OUTSIDE_GOOD, PORT, PATIENCE_MS);
+	for (int time = 1; time <= 3; time++) {
+		client = outside_connect(OUTSIDE_BAD, PORT, PATIENCE_MS);
+		offend(client, REFUSALS - 1);
+		assert_int_equal(client_get(client, "/", key.text), 200);
+		assert_int_equal(listed(OUTSIDE_BAD, "times"), -1);
+		offend(client, 1);
+		await_listed(OUTSIDE_BAD);
+		assert_int_equal(listed(OUTSIDE_BAD, "times"), time);
+		assert_in_range(listed(OUTSIDE_BAD, "secondsLeft"), 1, time == 1 ? 2 : 3);
+		client_request(client, key.text);
+		assert_true(client_sees_silence(client, 500));
+		assert_int_equal(client_get(good, "/", key.text), 200);
+		await_in(OUTSIDE_BAD);
+		client_close(client);
+	}
+	assert_int_equal(count_lines(stage.daemon_log, OUTSIDE_BAD
+				     " is shed for 2 s: it had 10 refusals within 10 s."),
+			 1);
+	assert_int_equal(count_lines(stage.daemon_log, OUTSIDE_BAD " is shed for 3 s: "), 2);
+}
+
+static void in_a_window(void **state)
+{
+	struct client *client;
+
+	(void)state;
+	start(SHED "refusals = 10\nseconds = 1\n");
+	client = outside_connect(OUTSIDE_BAD, PORT, PATIENCE_MS);
+	for (int i = 0; i < 3; i++) {
+		offend(client, REFUSALS - 1);
+		sleep_until_ms(now_ms() + 1200);
+	}
+	assert_int_equal(status_number("shed.sources"), 0);
+}
+
+/* No key, a bad request and a used-up limit count like an invalid key. */
+static void of_all_kinds(void **state)
+{
+	struct client *client;
+	struct key key;
+
+	(void)state;
+	need_window_ms(5000);
+	start(AUTOMATIC);
+	key = key_limited(1, 10);
+	client = outside_connect(OUTSIDE_BAD6, PORT, PATIENCE_MS);
+	assert_int_equal(client_get(client, "/", key.text), 200);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(client_get(client, "/", key.text), 429);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(client_get(client, "/", NULL), 401);
+	client = outside_connect(OUTSIDE_BESIDE6, PORT, PATIENCE_MS);
+	client_printf(client, "BAD\r\n\r\n");
+	await_listed("2001:db8:78::/64");
+}
+
+static void never_exempt(void **state)
+{
+	struct client *client;
+
+	(void)state;
+	start(AUTOMATIC "exempt = " OUTSIDE_BAD "\n");
+	offend(outside_connect(OUTSIDE_BAD, PORT, PATIENCE_MS), 5 * REFUSALS);
+	client = client_open(PORT);
+	offend(client, 5 * REFUSALS);
+	assert_int_equal(status_number("shed.sources"), 0);
+	/* One that is not is told behind them. */
+	offend(outside_connect(OUTSIDE_GOOD, PORT, PATIENCE_MS), REFUSALS);
+	await_listed(OUTSIDE_GOOD);
+	assert_int_equal(status_number("shed.sources"), 1);
+}
+
+/* While it is off nothing is counted. */
+static void off(void **state)
+{
+	struct client *client;
+
+	(void)state;
+	start("");
+	client = outside_connect(OUTSIDE_BAD, PORT, PATIENCE_MS);
+	offend(client, 5 * REFUSALS);
+	reload(AUTOMATIC, 200, "shed: ");
+	offend(client, REFUSALS - 1);
+	assert_int_equal(status_number("shed.sources"), 0);
+	offend(client, 1);
+	await_listed(OUTSIDE_BAD);
+}
+
+/* --- what is in its way --------------------------------------------------------------------------- */
+
 /* An XDP program of somebody else's, that passes all. */
 static int load_other(void)
 {
@@ -359,6 +481,11 @@ static const struct promise promises[] = {
 	{ "exempt networks and own addresses are not shed, and let in by a reload", exempt, ONCE },
 	{ "a reload puts it on and takes it off, whole or not at all", by_reload, ONCE },
 	{ "no more sources are shed than is set", full, ONCE },
+	{ "who collects refusals is shed, for longer each time", by_refusals, ONCE },
+	{ "refusals count in a window of time", in_a_window, ONCE },
+	{ "refusals of all kinds count", of_all_kinds, ONCE },
+	{ "who is exempt may collect refusals", never_exempt, ONCE },
+	{ "where it is off no refusals are counted", off, ONCE },
 	{ "another's XDP program is left alone, and named", others_program, ONCE },
 	{ "a network interface that is missing is named", missing, ONCE },
 	{ "tagged frames are dropped, too", tagged, ONCE },

@@ -16,6 +16,7 @@ static struct {
 	char missing[16];  /* a network interface that there is not */
 	size_t interfaces; /* that are watched */
 	uint64_t ticks;	   /* now */
+	struct shed_policy policy;
 	struct shed_source rows[FAKE_SHED_ROOM];
 	size_t count;
 	struct network exempt[EXEMPT_MAX];
@@ -106,6 +107,31 @@ int kernel_each_shed(struct kernel *kernel,
 	for (size_t i = 0; !r && i < count; i++)
 		r = visit(&rows[i], data);
 	return r;
+}
+
+int kernel_put_shed_policy(struct kernel *kernel, const struct shed_policy *policy)
+{
+	(void)kernel;
+	if (!fake_shed.failure)
+		fake_shed.policy = *policy;
+	return fake_shed.failure;
+}
+
+int kernel_watch_offenders(struct kernel *kernel,
+			   void (*tell)(const struct offender *offender, void *data), void *data,
+			   int *ret_fd)
+{
+	(void)kernel;
+	(void)tell;
+	(void)data;
+	(void)ret_fd;
+	return -ENOSYS;
+}
+
+int kernel_read_offenders(struct kernel *kernel)
+{
+	(void)kernel;
+	return 0;
 }
 
 uint32_t kernel_shed_sources(const struct kernel *kernel)

@@ -141,6 +141,54 @@ static void test_lifted(void **state)
 	assert_int_equal(fake_shed.exempt_count, 3);
 }
 
+static void offend(const char *text, uint64_t ago)
+{
+	const struct offender offender = { source_of(text), fake_shed.ticks - ago };
+
+	shed_offender(&shed, &offender);
+}
+
+/* Twice as long each time, up to the cap, until it is forgotten. */
+static void test_doubling(void **state)
+{
+	static const uint32_t seconds[] = { 2, 4, 8, 10, 10 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(seconds); i++) {
+		log_capture();
+		offend("203.0.113.7", 0);
+		assert_non_null(strstr(log_captured(), "203.0.113.7 is shed for "));
+		assert_int_equal(row_of("203.0.113.7")->seconds, seconds[i]);
+		assert_int_equal(row_of("203.0.113.7")->times, i + 1);
+		/* While it is shed there is nothing to add. */
+		offend("203.0.113.7", 0);
+		assert_int_equal(row_of("203.0.113.7")->times, i + 1);
+		fake_shed.ticks += seconds[i] * SECOND;
+		shed_tick(&shed);
+	}
+	fake_shed.ticks += config.cap * SECOND;
+	shed_tick(&shed);
+	offend("203.0.113.7", 0);
+	assert_int_equal(row_of("203.0.113.7")->seconds, 2);
+}
+
+static void test_not_shed(void **state)
+{
+	(void)state;
+	exempt("198.51.100.0/24");
+	offend("127.0.0.1", 0);
+	offend("198.51.100.1", 0);
+	/* Told to a daemon that was not there. */
+	offend("203.0.113.7", 2 * config.seconds * SECOND);
+	config.interfaces.count = 0;
+	offend("203.0.113.7", 0);
+	assert_int_equal(fake_shed.count, 0);
+	/* Nor is anything counted while it is off. */
+	assert_int_equal(fake_shed.policy.refusals, config.refusals);
+	assert_int_equal(shed_put(&shed, &config, why, sizeof(why)), 0);
+	assert_int_equal(fake_shed.policy.refusals, 0);
+}
+
 static void test_full(void **state)
 {
 	char text[32];
@@ -179,6 +227,8 @@ int main(void)
 		ROW("one that is out is told once, and forgotten later", test_sweep),
 		ROW("loopback and exempt networks are never shed", test_exempt),
 		ROW("what becomes exempt is let in", test_lifted),
+		ROW("who offends again is shed for twice as long", test_doubling),
+		ROW("who is exempt, or was told too late, is not shed", test_not_shed),
 		ROW("a full table counts, and takes the place of who is out", test_full),
 		ROW("a missing network interface changes nothing", test_missing),
 	};
