@@ -21,6 +21,7 @@
 #define WORDS_MAX	 16
 
 static int stage_namespace = -1, outside_namespace = -1;
+static bool is_outside;
 
 /* Without a shell: that of busybox has commands of its own. */
 static void run(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -57,11 +58,13 @@ static void enter(int namespace)
 void outside_enter(void)
 {
 	enter(outside_namespace);
+	is_outside = true;
 }
 
 void outside_leave(void)
 {
 	enter(stage_namespace);
+	is_outside = false;
 }
 
 /* "nodad": an address is used at once, as nobody else can have it. */
@@ -130,19 +133,28 @@ static bool await_connection(int fd, unsigned int ms)
 	       !getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) && !error;
 }
 
-struct client *outside_connect(const char *address, uint16_t port, unsigned int ms)
+int outside_begin(const char *address, uint16_t port)
 {
 	struct sockaddr_storage from, to;
 	socklen_t length = make_address(address, 0, &from);
 	int fd;
 
 	make_address(from.ss_family == AF_INET6 ? OUTSIDE_SERVER6 : OUTSIDE_SERVER, port, &to);
-	outside_enter();
+	if (!is_outside)
+		enter(outside_namespace);
 	fd = socket(from.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	outside_leave();
+	if (!is_outside)
+		enter(stage_namespace);
 	assert_true(fd >= 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&from, length), 0);
 	assert_true(!connect(fd, (struct sockaddr *)&to, length) || errno == EINPROGRESS);
+	return fd;
+}
+
+struct client *outside_connect(const char *address, uint16_t port, unsigned int ms)
+{
+	int fd = outside_begin(address, port);
+
 	if (!await_connection(fd, ms)) {
 		close(fd);
 		return NULL;

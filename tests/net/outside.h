@@ -32,6 +32,9 @@ void outside_leave(void);
 /* A connection from an address there to a port of the stage; NULL where none comes about within ms. */
 struct client *outside_connect(const char *address, uint16_t port, unsigned int ms);
 
+/* Begin one, on a socket that does not block. Returns its descriptor. */
+int outside_begin(const char *address, uint16_t port);
+
 /* Put a frame on the wire as it is, towards the stage. */
 void outside_send_frame(const void *frame, size_t size);
 
