@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Completion of sluice(1) for bash: commands, options, the IDs of keys, and ports.
+# Completion of sluice(1) for bash: commands, options, the IDs of keys, ports, and sources.
 
 # What a command lists, asked of the daemon at the socket that was named.
 _sluice_list() {
@@ -20,6 +20,10 @@ _sluice_ports() {
 	_sluice_list gate ls | awk '$1 ~ /^[0-9]/ { print $1 }'
 }
 
+_sluice_sources() {
+	_sluice_list shed ls | awk '$1 ~ /^[0-9a-f]/ { print $1 }'
+}
+
 _sluice() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local verb=${COMP_WORDS[2]} words='--json --socket --help'
@@ -30,11 +34,11 @@ _sluice() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
-	--account | --label | --per-minute | --per-day | --expires | --drain) return ;;
+	--account | --label | --per-minute | --per-day | --expires | --drain | --seconds) return ;;
 	esac
 
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		words="status key gate reload --version $words"
+		words="status key gate shed reload --version $words"
 	elif [[ ${COMP_WORDS[1]} == status ]]; then
 		words="--watch $words"
 	elif [[ ${COMP_WORDS[1]} == gate && $COMP_CWORD -eq 2 ]]; then
@@ -42,6 +46,12 @@ _sluice() {
 	elif [[ ${COMP_WORDS[1]} == gate && $verb == rm ]]; then
 		words="--drain $words"
 		[[ $current == -* ]] || words=$(_sluice_ports)
+	elif [[ ${COMP_WORDS[1]} == shed && $COMP_CWORD -eq 2 ]]; then
+		words='ls add rm'
+	elif [[ ${COMP_WORDS[1]} == shed && $verb == add ]]; then
+		words="--seconds $words"
+	elif [[ ${COMP_WORDS[1]} == shed && $verb == rm ]]; then
+		[[ $current == -* ]] || words=$(_sluice_sources)
 	elif [[ ${COMP_WORDS[1]} == key && $COMP_CWORD -eq 2 ]]; then
 		words='create ls show edit revoke'
 	elif [[ ${COMP_WORDS[1]} == key ]]; then
