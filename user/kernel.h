@@ -209,7 +209,7 @@ uint64_t kernel_ticks(const struct kernel *kernel);
 uint64_t kernel_tick_ns(const struct kernel *kernel);
 
 /*
- * Sources, those whose time is over included. kernel_put_shed: what was dropped is counted on; -E2BIG
+ * Sources, those whose time is over included. kernel_put_shed: one that is there counts on what is dropped; -E2BIG
  * where there are as many as there can be. kernel_get_shed and kernel_remove_shed: -ENOENT where it is not
  * there.
  */

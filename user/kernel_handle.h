@@ -85,6 +85,7 @@ int kernel_check_layout(const struct kernel *kernel, char *clause, size_t size);
 uint32_t kernel_shed_slots(uint32_t max_sources);
 void kernel_prepare_shed(struct kernel *kernel, const struct kernel_options *options);
 int kernel_open_shed(struct kernel *kernel, const struct kernel_options *options);
+int kernel_mend_shed(struct kernel *kernel);
 
 /*
  * kernel_shed.c: whether packets to a port of this network namespace are looked at; to all that are gated,

@@ -99,29 +99,6 @@ static uint32_t slots_of(const struct kernel *kernel)
 	return (UINT32_C(1) << kernel->shed_bits) + SHED_PROBES;
 }
 
-int kernel_open_shed(struct kernel *kernel, const struct kernel_options *options)
-{
-	struct shed_table *layout = &kernel->shed_layout;
-	bool others = layout->ipv4_prefix != options->ipv4_prefix ||
-		      layout->ipv6_prefix != options->ipv6_prefix;
-	__u32 zero = 0;
-	int r = open_clock(kernel);
-
-	if (r)
-		return r;
-	layout->ipv4_prefix = options->ipv4_prefix;
-	layout->ipv6_prefix = options->ipv6_prefix;
-	if (bpf_map_update_elem(bpf_map__fd(kernel->programs->maps.shed_table), &zero, layout,
-				BPF_ANY))
-		return -errno;
-	/* By other prefixes what is in there are no sources. */
-	if (kernel->taken_over && others)
-		memset(kernel->shed, 0, slots_of(kernel) * sizeof(*kernel->shed));
-	for (uint32_t i = 0; kernel->taken_over && i < slots_of(kernel); i++)
-		kernel->shed_count += kernel->shed[i].until != 0;
-	return kernel_mark_ports(kernel);
-}
-
 /* --- sources -------------------------------------------------------------------------------------- */
 
 static struct shed_source *first_slot(const struct kernel *kernel, const struct source *source)
@@ -179,7 +156,7 @@ int kernel_put_shed(struct kernel *kernel, const struct shed_source *shed)
 		return -E2BIG;
 	if (is_new) {
 		slot->source = shed->source;
-		slot->dropped = 0;
+		slot->dropped = shed->dropped;
 		kernel->shed_count++;
 	}
 	slot->times = shed->times;
@@ -242,6 +219,54 @@ int kernel_each_shed(struct kernel *kernel,
 	for (size_t i = 0; !r && i < count; i++)
 		r = visit(&all[i], data);
 	return r;
+}
+
+/* --- taking over ---------------------------------------------------------------------------------- */
+
+/*
+ * Put all sources into their slots anew. A daemon that was killed while it moved one may have left it
+ * twice, or where it is not found.
+ */
+int kernel_mend_shed(struct kernel *kernel)
+{
+	uint32_t slots = slots_of(kernel), count = 0;
+	_cleanup_free_ struct shed_source *all = calloc(slots, sizeof(*all));
+
+	if (!all)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < slots; i++) {
+		if (!kernel->shed[i].until)
+			continue;
+		all[count++] = kernel->shed[i];
+		set_until(&kernel->shed[i], 0);
+	}
+	kernel->shed_count = 0;
+	for (uint32_t i = 0; i < count; i++)
+		kernel_put_shed(kernel, &all[i]);
+	return 0;
+}
+
+int kernel_open_shed(struct kernel *kernel, const struct kernel_options *options)
+{
+	struct shed_table *layout = &kernel->shed_layout;
+	bool others = layout->ipv4_prefix != options->ipv4_prefix ||
+		      layout->ipv6_prefix != options->ipv6_prefix;
+	__u32 zero = 0;
+	int r = open_clock(kernel);
+
+	if (r)
+		return r;
+	layout->ipv4_prefix = options->ipv4_prefix;
+	layout->ipv6_prefix = options->ipv6_prefix;
+	if (bpf_map_update_elem(bpf_map__fd(kernel->programs->maps.shed_table), &zero, layout,
+				BPF_ANY))
+		return -errno;
+	/* By other prefixes what is in there are no sources. */
+	if (kernel->taken_over && others)
+		memset(kernel->shed, 0, slots_of(kernel) * sizeof(*kernel->shed));
+	else if (kernel->taken_over)
+		r = kernel_mend_shed(kernel);
+	return r ? r : kernel_mark_ports(kernel);
 }
 
 /* --- networks ------------------------------------------------------------------------------------- */
