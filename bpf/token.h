@@ -91,8 +91,10 @@ core_inline __u64 token_hint(const struct token *token)
  * What a connection remembers a key by: not its text, which whoever lists the maps would read.
  *
  * key	as struct settings has it
+ *
+ * A function of its own for its frame, as there is little stack (inject.bpf.c).
  */
-core_inline __u64 token_tag(const struct token *token, const __u64 *key)
+core_function __u64 token_tag(const struct token *token, const __u64 *key)
 {
 	return siphash_24(key, token->words, BLAKE2B_TAIL_WORDS);
 }
