@@ -108,8 +108,8 @@ struct settings {
 	};
 	__u32 leaving; /* 1: the gate is about to go; what is left of ports that it has no more drains, too */
 	__u32 abi; /* SLUICE_ABI; stays at this place, so that every version can read it */
-	__u64 tag_key
-		[2]; /* secret, of what connections remember; new with each start of the daemon */
+	/* Secret, of what connections remember; new with each start of the daemon. */
+	__u64 tag_key[2];
 };
 
 /* What sluice_forget is told. */

@@ -39,7 +39,6 @@ struct walk {
 	__u32 offset; /* of the next byte to look at */
 	__u32 window; /* offset of msg->data within the message */
 	__u32 length; /* bytes of the window */
-	__u32 event;  /* enum response_event that ended the window */
 	__u32 failed;
 	__u32 over;    /* the answer ends with this message, or in it */
 	__u32 certain; /* bytes that the kernel will take at once for certain */
@@ -200,11 +199,11 @@ static __noinline long insert_headers(struct walk *walk)
 }
 
 /* What follows from what was just read of an answer. Returns nonzero where the pass is over. */
-static __always_inline long on_event(struct walk *walk)
+static __always_inline long on_event(struct walk *walk, enum response_event event)
 {
 	struct conn *conn = walk->conn;
 
-	switch (walk->event) {
+	switch (event) {
 	case RESPONSE_STATUS:
 		return insert_headers(walk);
 	case RESPONSE_END:
@@ -259,6 +258,7 @@ static long look_at_some(__u32 index, struct walk *walk)
 	struct sk_msg_md *msg = walk->msg;
 	struct response *response = &walk->conn->response;
 	__u32 left = msg->size - walk->offset, taken = 0;
+	enum response_event event;
 
 	if (walk->offset >= msg->size)
 		return 1;
@@ -270,14 +270,13 @@ static long look_at_some(__u32 index, struct walk *walk)
 	}
 	if (response->skip) {
 		walk->offset += response->skip;
-		walk->event = response_skipped(response);
-		return on_event(walk);
+		return on_event(walk, response_skipped(response));
 	}
 	if (walk->offset - walk->window >= walk->length && open_window(walk, left))
 		return 1;
-	walk->event = look_at_bytes(msg, response, walk->offset - walk->window, &taken);
+	event = look_at_bytes(msg, response, walk->offset - walk->window, &taken);
 	walk->offset += taken;
-	return on_event(walk);
+	return on_event(walk, event);
 }
 
 /*

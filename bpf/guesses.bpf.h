@@ -16,7 +16,6 @@ static __always_inline void read_source(const struct tcp_sock *tcp, struct sourc
 		words[2] = words[3] = 0;
 }
 
-/* A source that is not there yet may come by on another processor, too. */
 static __noinline void count_guess(struct tcp_sock *tcp)
 {
 	const struct guesses first = {};
@@ -26,11 +25,7 @@ static __noinline void count_guess(struct tcp_sock *tcp)
 	__u32 zero = 0;
 
 	read_source(tcp, &source);
-	made = bpf_map_lookup_elem(&guesses, &source);
-	if (!made) {
-		bpf_map_update_elem(&guesses, &source, &first, BPF_NOEXIST);
-		made = bpf_map_lookup_elem(&guesses, &source);
-	}
+	made = find_or_make(&guesses, &source, &first);
 	set = bpf_map_lookup_elem(&settings, &zero);
 	if (!made || !set)
 		return;

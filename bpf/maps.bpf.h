@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Every map of the gate. All are pinned by their name below the pin folder and outlive the daemon.
- * The sizes of keys, usage, conns, socks, guesses, refusals and shed are settings, written by the daemon before it loads.
+ * The sizes of keys, usage, conns, socks, guesses, refusals and shed are settings, written by the daemon
+ * before it loads.
  *
  * Definitions are weak, because each program file includes them and the linker keeps one.
  */
@@ -266,6 +267,20 @@ static __always_inline bool is_draining(const struct gate *gate)
 static __always_inline __u64 realtime_ms(const struct settings *set)
 {
 	return (bpf_ktime_get_tai_ns() - set->tai_offset_ns) / 1000000;
+}
+
+/*
+ * What is in a map under a key, which is put there as `first` if need be; NULL where that fails. Another
+ * processor may come by, too, and put it there.
+ */
+static __always_inline void *find_or_make(void *map, const void *key, const void *first)
+{
+	void *there = bpf_map_lookup_elem(map, key);
+
+	if (there)
+		return there;
+	bpf_map_update_elem(map, key, first, BPF_NOEXIST);
+	return bpf_map_lookup_elem(map, key);
 }
 
 #endif

@@ -10,18 +10,6 @@
 #include "maps.bpf.h"
 #include "source.bpf.h"
 
-/* What is there for a source; NULL where the table fails. Another processor may come by, too. */
-static __always_inline struct refusals *refusals_of(const struct source *source)
-{
-	const struct refusals none = {};
-	struct refusals *made = bpf_map_lookup_elem(&refusals, source);
-
-	if (made)
-		return made;
-	bpf_map_update_elem(&refusals, source, &none, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&refusals, source);
-}
-
 /* One more, in a window that is the source's own. Returns how many that makes. */
 static __always_inline __u32 count_in_window(struct refusals *made, __u64 now, __u64 window)
 {
@@ -51,6 +39,7 @@ static __noinline void count_refusal(struct tcp_sock *tcp)
 	struct network client = { .prefix = 8 * sizeof(struct source) };
 	struct source source = {};
 	const struct shed_policy *policy;
+	const struct refusals none = {};
 	struct refusals *made;
 	__u32 zero = 0;
 	__u64 now;
@@ -60,7 +49,7 @@ static __noinline void count_refusal(struct tcp_sock *tcp)
 		return;
 	read_client(&((const struct sock *)tcp)->__sk_common, client.words);
 	mask_source(client.words, &source);
-	made = refusals_of(&source);
+	made = find_or_make(&refusals, &source, &none);
 	if (!made)
 		return;
 	now = bpf_jiffies64();

@@ -13,11 +13,10 @@
 
 static json_t *source_to_json(const struct shed *shed, const struct shed_source *there)
 {
-	struct network network = shed_network_of(shed, &there->source);
 	uint64_t left_ms = shed_left_ms(shed, there);
 	char text[NETWORK_TEXT_SIZE], until[RFC3339_SIZE];
 
-	network_format(&network, text);
+	shed_format(shed, &there->source, text);
 	rfc3339_format(now_ms() + left_ms, until);
 	return json_pack("{s:s, s:s, s:I, s:I, s:I}", "source", text, "until", until, "secondsLeft",
 			 (json_int_t)(left_ms + 999) / 1000, "dropped", (json_int_t)there->dropped,
@@ -51,10 +50,9 @@ static int read_source(const struct shed *shed, const char *text, struct source 
 /* Who did what; seconds 0: let it in again. */
 static void log_change(const struct api_call *call, const struct source *source, uint32_t seconds)
 {
-	struct network network = shed_network_of(call->service->shed, source);
 	char text[NETWORK_TEXT_SIZE];
 
-	network_format(&network, text);
+	shed_format(call->service->shed, source, text);
 	if (seconds)
 		log_notice("uid %u, pid %d has %s shed for %u s", (unsigned)call->request->uid,
 			   (int)call->request->pid, text, seconds);

@@ -310,15 +310,19 @@ int kernel_put_exempt(struct kernel *kernel, const struct network *networks, siz
 
 /* --- ports ---------------------------------------------------------------------------------------- */
 
+static uint64_t port_bit(uint32_t port)
+{
+	return UINT64_C(1) << port % PORT_WORD_BITS;
+}
+
 void kernel_mark_port(struct kernel *kernel, uint16_t port, bool gated)
 {
 	uint64_t *word = &kernel->shed_ports[port / PORT_WORD_BITS];
-	uint64_t bit = UINT64_C(1) << port % PORT_WORD_BITS;
 
 	if (gated)
-		__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
+		__atomic_fetch_or(word, port_bit(port), __ATOMIC_SEQ_CST);
 	else
-		__atomic_fetch_and(word, ~bit, __ATOMIC_SEQ_CST);
+		__atomic_fetch_and(word, ~port_bit(port), __ATOMIC_SEQ_CST);
 }
 
 static int note_port(const struct gate_key *key, const struct gate *gate, bool own, void *data)
@@ -326,7 +330,7 @@ static int note_port(const struct gate_key *key, const struct gate *gate, bool o
 	uint64_t *words = data;
 
 	if (own)
-		words[key->port / PORT_WORD_BITS] |= UINT64_C(1) << key->port % PORT_WORD_BITS;
+		words[key->port / PORT_WORD_BITS] |= port_bit(key->port);
 	return 0;
 }
 

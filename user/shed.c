@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "log.h"
-#include "network.h"
 #include "util.h"
 
 #define SECOND_NS      UINT64_C(1000000000)
@@ -53,6 +52,14 @@ struct network shed_network_of(const struct shed *shed, const struct source *sou
 	memcpy(network.words, source->words, sizeof(network.words));
 	network.prefix = prefix_of(shed->config, &network);
 	return network;
+}
+
+void shed_format(const struct shed *shed, const struct source *source,
+		 char ret_text[NETWORK_TEXT_SIZE])
+{
+	struct network network = shed_network_of(shed, source);
+
+	network_format(&network, ret_text);
 }
 
 int shed_source_of(const struct shed *shed, const struct network *network,
@@ -196,11 +203,10 @@ static uint32_t next_seconds(const struct config_shed *config, uint32_t times)
 /* Where it cannot be shed, that is told once, until one can. */
 static void shed_again(struct shed *shed, struct shed_source *row)
 {
-	struct network network = shed_network_of(shed, &row->source);
 	char text[NETWORK_TEXT_SIZE];
 	int r;
 
-	network_format(&network, text);
+	shed_format(shed, &row->source, text);
 	row->seconds = next_seconds(shed->config, row->times++);
 	row->until = kernel_ticks(shed->kernel) + to_ticks(shed, row->seconds);
 	r = put(shed, row);
@@ -263,12 +269,11 @@ static int sweep_one(const struct shed_source *there, void *data)
 {
 	const struct sweep *sweep = data;
 	struct shed *shed = sweep->shed;
-	struct network network = shed_network_of(shed, &there->source);
 	char text[NETWORK_TEXT_SIZE];
 
 	if (there->until > sweep->now)
 		return 0;
-	network_format(&network, text);
+	shed_format(shed, &there->source, text);
 	if (there->until > shed->swept)
 		log_notice("%s is not shed any more; %" PRIu64 " packets of it were dropped.", text,
 			   (uint64_t)there->dropped);

@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "kernel.h"
+#include "network.h"
 #include "loop.h"
 
 /* Seconds that a source can be shed for by hand: thirty days. */
@@ -55,6 +56,10 @@ int shed_source_of(const struct shed *shed, const struct network *network,
 
 /* The other way round, for people. */
 struct network shed_network_of(const struct shed *shed, const struct source *source);
+
+/* Write it as the network it is. */
+void shed_format(const struct shed *shed, const struct source *source,
+		 char ret_text[NETWORK_TEXT_SIZE]);
 
 /*
  * Shed a source from now on for so many seconds, whatever was left of a former time.

@@ -36,6 +36,13 @@ uint32_t sync_renew(struct sync *sync, uint32_t slot)
 	return version;
 }
 
+int sync_take_out(struct sync *sync, uint32_t slot, const struct key_digest *digest)
+{
+	if (slot < sync->table.slots)
+		sync_renew(sync, slot);
+	return kernel_remove_key(sync->kernel, digest);
+}
+
 static uint32_t slot_of(const struct sync *sync, const struct sync_entry *entry)
 {
 	return (uint32_t)(entry - sync->table.entries);
@@ -117,8 +124,7 @@ static int take_out(struct sync *sync, struct sync_entry *entry)
 	struct store_usage usage;
 	int err;
 
-	sync_renew(sync, slot);
-	err = kernel_remove_key(sync->kernel, &entry->digest);
+	err = sync_take_out(sync, slot, &entry->digest);
 	if (err) {
 		if (!entry->leaving)
 			log_error("the store's key number %" PRId64

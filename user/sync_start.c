@@ -23,13 +23,6 @@ struct comparison {
 	uint64_t at_ms;
 };
 
-static int remove_key(struct sync *sync, const struct key_policy *policy)
-{
-	if (policy->slot < sync->table.slots)
-		sync_renew(sync, policy->slot);
-	return kernel_remove_key(sync->kernel, &policy->digest);
-}
-
 /*
  * Enter a key of the kernel's as one that the store may have, too. One whose slot cannot be its own goes:
  * it comes back with a new slot and the usage that was saved of it.
@@ -40,7 +33,7 @@ static int enter_policy(const struct key_policy *policy, void *data)
 	struct sync *sync = comparison->sync;
 
 	if (policy->slot >= sync->table.slots || sync->table.entries[policy->slot].taken)
-		return remove_key(sync, policy);
+		return sync_take_out(sync, policy->slot, &policy->digest);
 	comparison->policies[policy->slot] = *policy;
 	sync_table_enter(&sync->table, policy->slot,
 			 &(struct key_record){ .digest = policy->digest });
@@ -55,9 +48,7 @@ static int keep_key(struct comparison *comparison, struct sync_entry *entry,
 	uint32_t slot = (uint32_t)(entry - sync->table.entries);
 	struct key_policy wanted;
 
-	entry->number = record->number;
-	entry->expires_ms = record->expires_ms;
-	entry->saved = record->admitted + record->refused;
+	sync_table_note(entry, record);
 	sync_policy(record, slot, kernel_usage(sync->kernel, slot)->version, &wanted);
 	/* A daemon that was killed amid a change leaves another version. */
 	if (memcmp(&wanted, &comparison->policies[slot], sizeof(wanted)) == 0)
@@ -90,7 +81,7 @@ static int settle_policies(struct comparison *comparison)
 
 		if (!entry->taken || entry->number)
 			continue;
-		err = remove_key(sync, &comparison->policies[slot]);
+		err = sync_take_out(sync, slot, &entry->digest);
 		sync_table_drop(&sync->table, slot);
 	}
 	return err;

@@ -29,4 +29,7 @@ void sync_policy(const struct key_record *record, uint32_t slot, uint32_t versio
  */
 uint32_t sync_renew(struct sync *sync, uint32_t slot);
 
+/* Take a key out of the kernel's, which connections forget before. Its slot may be out of the table. */
+int sync_take_out(struct sync *sync, uint32_t slot, const struct key_digest *digest);
+
 #endif

@@ -83,6 +83,13 @@ void sync_table_free(struct sync_table *table, uint32_t slot, bool rest)
 	table->free_count++;
 }
 
+void sync_table_note(struct sync_entry *entry, const struct key_record *record)
+{
+	entry->expires_ms = record->expires_ms;
+	entry->number = record->number;
+	entry->saved = record->admitted + record->refused;
+}
+
 void sync_table_enter(struct sync_table *table, uint32_t slot, const struct key_record *record)
 {
 	struct sync_entry *entry = &table->entries[slot];
@@ -92,10 +99,8 @@ void sync_table_enter(struct sync_table *table, uint32_t slot, const struct key_
 		.taken = true,
 		.next = *bucket,
 		.digest = record->digest,
-		.expires_ms = record->expires_ms,
-		.number = record->number,
-		.saved = record->admitted + record->refused,
 	};
+	sync_table_note(entry, record);
 	*bucket = slot;
 	if (table->end <= slot)
 		table->end = slot + 1;

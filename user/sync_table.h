@@ -67,6 +67,9 @@ int sync_table_allocate(struct sync_table *table, uint32_t *ret_slot);
 /* Give a slot back that holds no key; rest: a program may still count on it. */
 void sync_table_free(struct sync_table *table, uint32_t slot, bool rest);
 
+/* Note what the store says of an entry's key. */
+void sync_table_note(struct sync_entry *entry, const struct key_record *record);
+
 /* Enter a key at a slot that is its own, or take it out again. */
 void sync_table_enter(struct sync_table *table, uint32_t slot, const struct key_record *record);
 void sync_table_drop(struct sync_table *table, uint32_t slot);

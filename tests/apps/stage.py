@@ -88,24 +88,25 @@ class Control(http.client.HTTPConnection):
         return json.loads(text)
 
 
-class Gate:
-    """The daemon in front of the applications; bare: none, and every request is let through."""
+class Daemon:
+    """The daemon, with all that is its own on the stage; more: of its command line."""
 
-    bare = False
-
-    def __init__(self, stage, ports):
+    def __init__(self, stage, ports, more=()):
         self.socket = f"{stage.folder}/control.sock"
-        places = ["--state", f"{stage.folder}/state", "--socket", self.socket]
-        places += ["--pin", f"{stage.folder}/bpf/sluice", "--cgroup", stage.cgroup]
-        ports = [word for port in ports for word in ("--port", str(port))]
-        self.process = Process(
-            [f"{ROOT}/build/{stage.build}sluiced", *places, *ports], f"{stage.folder}/sluiced.log"
+        self.pin = f"{stage.folder}/bpf/sluice"
+        self.places = ["--state", f"{stage.folder}/state", "--socket", self.socket]
+        self.places += ["--pin", self.pin, "--cgroup", stage.cgroup, *more]
+        self.program = f"{ROOT}/build/{stage.build}sluiced"
+        self.ports = [word for port in ports for word in ("--port", str(port))]
+        self.log = f"{stage.folder}/sluiced.log"
+        self.process = None
+
+    def start(self, patience=PATIENCE):
+        """Returns when it listens, which is when all keys are in force."""
+        self.process = Process([self.program, *self.places, *self.ports], self.log)
+        wait_until(
+            lambda: os.path.exists(self.socket), "the daemon listens", self.process, patience
         )
-        self.serial = 0
-        wait_until(lambda: os.path.exists(self.socket), "the daemon listens", self.process)
-        self.good = self.key(per_minute=10000, per_day=100000)["key"]
-        self.unknown = self.key()["key"]
-        self.revoke(self.call("GET", "/v1/keys")["keys"][-1]["id"])
 
     def call(self, method, target, body=None):
         control = Control(self.socket)
@@ -113,6 +114,24 @@ class Gate:
             return control.call(method, target, body)
         finally:
             control.close()
+
+    def stop(self):
+        status = self.process.stop()
+        assert status == 0, f"the daemon ended with status {status}: {self.process.said()}"
+
+
+class Gate(Daemon):
+    """The daemon in front of the applications; bare: none, and every request is let through."""
+
+    bare = False
+
+    def __init__(self, stage, ports):
+        super().__init__(stage, ports)
+        self.serial = 0
+        self.start()
+        self.good = self.key(per_minute=10000, per_day=100000)["key"]
+        self.unknown = self.key()["key"]
+        self.revoke(self.call("GET", "/v1/keys")["keys"][-1]["id"])
 
     def key(self, per_minute=10000, per_day=100000):
         """A new key's record, with its text as "key"."""
@@ -133,10 +152,6 @@ class Gate:
 
     def admitted(self):
         return self.counters()["admitted"]
-
-    def stop(self):
-        status = self.process.stop()
-        assert status == 0, f"the daemon ended with status {status}: {self.process.said()}"
 
 
 class NoGate:

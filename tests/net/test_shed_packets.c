@@ -176,32 +176,32 @@ static void tagged_thrice(struct packet *packet)
 	put_tcp(packet, PORT);
 }
 
-static void with_options(struct packet *packet)
+/* Of that length of its IPv4 header, in words, and with that offset and flags of a fragment. */
+static void ipv4(struct packet *packet, int words, int fragment)
 {
 	put_ethernet(packet, ETH_P_IP);
-	put_ipv4(packet, BAD4, 15, 0);
+	put_ipv4(packet, BAD4, words, fragment);
 	put_tcp(packet, PORT);
+}
+
+static void with_options(struct packet *packet)
+{
+	ipv4(packet, 15, 0);
 }
 
 static void first_fragment(struct packet *packet)
 {
-	put_ethernet(packet, ETH_P_IP);
-	put_ipv4(packet, BAD4, 5, 0x2000);
-	put_tcp(packet, PORT);
+	ipv4(packet, 5, 0x2000);
 }
 
 static void later_fragment(struct packet *packet)
 {
-	put_ethernet(packet, ETH_P_IP);
-	put_ipv4(packet, BAD4, 5, 0x2001);
-	put_tcp(packet, PORT);
+	ipv4(packet, 5, 0x2001);
 }
 
 static void short_ihl(struct packet *packet)
 {
-	put_ethernet(packet, ETH_P_IP);
-	put_ipv4(packet, BAD4, 4, 0);
-	put_tcp(packet, PORT);
+	ipv4(packet, 4, 0);
 }
 
 static void other_version(struct packet *packet)

@@ -19,11 +19,11 @@ import time
 
 sys.path.append(f"{os.path.dirname(os.path.realpath(__file__))}/../apps")
 
-from stage import ROOT, Control, Process, Stage, on_stage, run
+from stage import Control, Daemon, Stage, on_stage, run
 from variants import GATE
 
 CHANGES = 1000
-PATIENCE = 120  # seconds for a start
+START_PATIENCE = 120  # seconds
 ALPHABET = string.ascii_lowercase + string.digits
 TARGETS = (
     ("daemon's start with all keys, none in the kernel yet", "s", 5),
@@ -35,39 +35,20 @@ TARGETS = (
 )
 
 
-class Daemon:
+class Keeper(Daemon):
+    """A daemon with room for so many keys."""
+
     def __init__(self, stage, keys):
-        self.socket = f"{stage.folder}/control.sock"
-        self.pin = f"{stage.folder}/bpf/sluice"
         config = f"{stage.folder}/sluice.conf"
         with open(config, "w", encoding="ascii") as file:
             file.write(f"[sluice]\nmax_keys = {keys}\n")
-        self.places = ["--state", f"{stage.folder}/state", "--socket", self.socket, "--pin", self.pin]
-        self.places += ["--cgroup", stage.cgroup, "--config", config]
-        self.log = f"{stage.folder}/sluiced.log"
-        self.process = None
+        super().__init__(stage, [GATE.port], ["--config", config])
 
-    def start(self):
-        """Returns the seconds until it answers, which is when all keys are in force."""
+    def timed_start(self):
+        """Returns the seconds until all keys are in force."""
         before = time.monotonic()
-        command = [f"{ROOT}/build/sluiced", *self.places, "--port", str(GATE.port)]
-        self.process = Process(command, self.log)
-        while not os.path.exists(self.socket):
-            assert self.process.child.poll() is None, f"the daemon ended: {self.process.said()}"
-            assert time.monotonic() - before < PATIENCE, f"no daemon after {PATIENCE} s"
-            time.sleep(0.005)
-        self.call("GET", "/v1/status")
+        self.start(START_PATIENCE)
         return time.monotonic() - before
-
-    def stop(self):
-        assert self.process.stop() == 0, self.process.said()
-
-    def call(self, method, target, body=None):
-        control = Control(self.socket)
-        try:
-            return control.call(method, target, body)
-        finally:
-            control.close()
 
     def memory(self):
         """Bytes that are the daemon's alone."""
@@ -165,21 +146,21 @@ class Client(threading.Thread):
 def measure(stage, count):
     """Returns the figures, in the order of the targets."""
     application = GATE.start(stage)
-    daemon = Daemon(stage, count)
+    daemon = Keeper(stage, count)
     daemon.start()
     key = daemon.call("POST", "/v1/keys", {"account": "asked", "label": "asked", "perMinute": 10000})["key"]
     few = daemon.memory()
     daemon.stop()
-    run(f"{ROOT}/build/sluiced", "--remove", *daemon.places)
+    run(daemon.program, "--remove", *daemon.places)
     fill(stage, count - CHANGES - 1)
 
-    cold = daemon.start()
+    cold = daemon.timed_start()
     assert Client(key).ask(key) == 200
     kernel = daemon.table_memory() / count
     client = Client(key)
     client.start()
     daemon.stop()
-    warm = daemon.start()
+    warm = daemon.timed_start()
     client.end()
     memory = (daemon.memory() - few) / count
     made, revoked = change(daemon)
