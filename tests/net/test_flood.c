@@ -19,8 +19,8 @@
 #include "http_client.h"
 #include "outside.h"
 
-#define CLIENTS	       4 /* processes, of a connection each */
-#define KEYS	       64
+#define CLIENTS	       4   /* processes, of a connection each */
+#define KEYS	       512 /* 10,000 a minute each: more than the clients can use */
 #define FLOODERS       4
 #define FLOOD_OPEN     64  /* connections that each has at once */
 #define FLOOD_GIVEN_UP 100 /* ms after which a connection is tried anew */
