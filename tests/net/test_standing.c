@@ -165,12 +165,15 @@ static void ipv6(void **state)
 	client_close(&client);
 }
 
-/* An outgoing connection whose local port happens to be a protected one is no request. */
+/*
+ * An outgoing connection whose local port happens to be a protected one is no request. Node's: it listens
+ * on 127.0.0.1 alone, and another address of loopback is free.
+ */
 static void outgoing(void **state)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(9001) };
 	struct sockaddr_in own = { .sin_family = AF_INET,
-				   .sin_port = htons(applications[NGINX].port) };
+				   .sin_port = htons(applications[NODE].port) };
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), peer, yes = 1;
 	struct client client = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
 	char bytes[16] = "";
