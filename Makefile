@@ -214,7 +214,7 @@ check-build: all build/example-api build/bench/pace build/bench/core build/test/
 
 test: ## install what is missing, build and pass the tests (as root)
 	$(Q)scripts/setup --test
-	$(Q)$(MAKE) --no-print-directory check-build format-check
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) check-build format-check
 	$(Q)tests/run
 
 # The applications of tests/apps that are compiled.
