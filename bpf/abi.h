@@ -12,7 +12,7 @@
 #include <linux/types.h>
 
 /* Version of all layouts in this file. */
-#define SLUICE_ABI 5
+#define SLUICE_ABI 6
 
 #define DIGEST_SIZE	16 /* BLAKE2b-128 of pepper and key */
 #define PEPPER_SIZE	32
@@ -75,7 +75,7 @@ struct key_policy {
 };
 
 /*
- * Value of `usage`, one cache line a key. Changed by compare-and-swap and atomic addition alone, but for
+ * Value of `usage`, half a cache line a key. Changed by compare-and-swap and atomic addition alone, but for
  * version, which is the daemon's.
  *
  * A connection remembers what `keys` holds of the key that it was last used with. Before that record is
@@ -87,12 +87,11 @@ struct key_policy {
  * bits 13–0 requests used of that minute (limit.h).
  */
 struct key_usage {
-	__u64 windows;
-	__u64 last_used_ms;
-	__u64 admitted; /* in total */
-	__u64 refused;	/* by a used-up limit, in total */
-	__u32 version;	/* never 0 once a key had the slot */
-	__u32 reserved[7];
+	__u64 windows;	 /* 0: never used */
+	__u64 admitted;	 /* in total */
+	__u64 refused;	 /* by a used-up limit, in total */
+	__u32 last_used; /* lower half of when that was, limit_last_used() */
+	__u32 version;	 /* never 0 once a key had the slot */
 };
 
 /*

@@ -148,10 +148,21 @@ core_function enum limit_result limit_take(struct key_usage *usage, __u32 per_mi
 		return LIMIT_BUSY;
 	if (attempt.result == LIMIT_TAKEN) {
 		core_add(&usage->admitted, 1);
-		core_store(usage->last_used_ms, now_ms);
+		core_store(usage->last_used, now_ms);
 	}
 	limit_describe(&attempt.windows, attempt.per_minute, attempt.per_day, ret_state);
 	return attempt.result;
+}
+
+/*
+ * When a key was used last, milliseconds since the epoch; 0: never. Its windows say in which minute that
+ * was, or, where the clock was set back since, close enough to complete the lower half.
+ */
+core_inline __u64 limit_last_used(__u64 windows, __u32 last_used)
+{
+	__u64 minute_ms = (windows >> 32) * LIMIT_MINUTE_MS;
+
+	return windows ? minute_ms + (__s32)(last_used - (__u32)minute_ms) : 0;
 }
 
 /*

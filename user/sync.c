@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "limit.h"
 #include "log.h"
 #include "sync_state.h"
 #include "util.h"
@@ -58,7 +59,8 @@ static struct store_usage read_usage(const struct sync *sync, const struct sync_
 	struct store_usage usage = { .number = entry->number };
 
 	usage.windows = __atomic_load_n(&live->windows, __ATOMIC_RELAXED);
-	usage.last_used_ms = __atomic_load_n(&live->last_used_ms, __ATOMIC_RELAXED);
+	usage.last_used_ms =
+		limit_last_used(usage.windows, __atomic_load_n(&live->last_used, __ATOMIC_RELAXED));
 	usage.admitted = __atomic_load_n(&live->admitted, __ATOMIC_RELAXED);
 	usage.refused = __atomic_load_n(&live->refused, __ATOMIC_RELAXED);
 	return usage;
@@ -74,7 +76,7 @@ static void write_usage(struct sync *sync, uint32_t slot, const struct key_recor
 	struct key_usage *live = kernel_usage(sync->kernel, slot);
 
 	__atomic_store_n(&live->windows, record->windows, __ATOMIC_RELAXED);
-	__atomic_store_n(&live->last_used_ms, record->last_used_ms, __ATOMIC_RELAXED);
+	__atomic_store_n(&live->last_used, (uint32_t)record->last_used_ms, __ATOMIC_RELAXED);
 	__atomic_store_n(&live->admitted, record->admitted, __ATOMIC_RELAXED);
 	__atomic_store_n(&live->refused, record->refused, __ATOMIC_SEQ_CST);
 }

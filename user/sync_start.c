@@ -96,7 +96,7 @@ static void settle_slots(struct sync *sync)
 	for (int used = 0; used <= 1; used++) {
 		for (uint32_t slot = 0; slot < sync->table.slots; slot++) {
 			const struct key_usage *usage = kernel_usage(sync->kernel, slot);
-			bool was_used = __atomic_load_n(&usage->last_used_ms, __ATOMIC_RELAXED);
+			bool was_used = __atomic_load_n(&usage->windows, __ATOMIC_RELAXED);
 
 			if (!sync->table.entries[slot].taken && was_used == used)
 				sync_table_free(&sync->table, slot, used);

@@ -116,7 +116,7 @@ static inline void use(const struct key_record *record, uint64_t windows, uint64
 
 	usage->windows = windows;
 	usage->admitted = admitted;
-	usage->last_used_ms = 1767323045679;
+	usage->last_used = 45679;
 }
 
 static inline struct key_record read_back(const struct key_record *record)

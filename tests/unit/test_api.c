@@ -348,7 +348,7 @@ static void test_live_usage(void **state)
 
 	(void)state;
 	kernel->usage[only_key()->slot].windows = windows;
-	kernel->usage[only_key()->slot].last_used_ms = at_ms;
+	kernel->usage[only_key()->slot].last_used = at_ms;
 	again = call("GET", path_of(record), NULL, 200);
 	if (now_ms() / 60000 == at_ms / 60000)
 		assert_int_equal(number_of(again, "usedMinute"), 3);

@@ -224,9 +224,29 @@ static void totals_and_last_use_are_kept(void **state)
 	(void)state;
 	take_times(&usage, 3, 3, 10, NOON + 17);
 	assert_int_equal(usage.admitted, 3);
-	assert_int_equal(usage.last_used_ms, NOON + 17);
+	assert_int_equal(limit_last_used(usage.windows, usage.last_used), NOON + 17);
 	take(&usage, 3, 10, NOON + 18);
-	assert_int_equal(usage.last_used_ms, NOON + 17);
+	assert_int_equal(limit_last_used(usage.windows, usage.last_used), NOON + 17);
+}
+
+static void last_use_is_told_whole_from_its_lower_half(void **state)
+{
+	struct key_usage usage = { 0 };
+
+	(void)state;
+	assert_int_equal(limit_last_used(0, 0), 0);
+	assert_int_equal(limit_last_used(0, 4711), 0);
+	/* Where the lower half wraps, in one minute and between two. */
+	for (__u64 at_ms = (400ULL << 32) - 70000; at_ms < (400ULL << 32) + 70000; at_ms += 499) {
+		take(&usage, 10000, 100000, at_ms);
+		assert_int_equal(limit_last_used(usage.windows, usage.last_used), at_ms);
+	}
+	/* The clock is set back by ten days, and by a minute: the windows stay where they are. */
+	take(&usage, 10000, 100000, NOON);
+	take(&usage, 10000, 100000, NOON - 10 * LIMIT_DAY_MS);
+	assert_int_equal(limit_last_used(usage.windows, usage.last_used), NOON - 10 * LIMIT_DAY_MS);
+	take(&usage, 10000, 100000, NOON - 61000);
+	assert_int_equal(limit_last_used(usage.windows, usage.last_used), NOON - 61000);
 }
 
 /* A request may be judged several times before there is room for its answer. */
@@ -330,6 +350,7 @@ int main(void)
 		cmocka_unit_test(a_count_never_leaves_its_bits),
 		cmocka_unit_test(a_look_takes_nothing),
 		cmocka_unit_test(totals_and_last_use_are_kept),
+		cmocka_unit_test(last_use_is_told_whole_from_its_lower_half),
 		cmocka_unit_test(a_refused_request_is_counted_when_it_is_answered),
 		cmocka_unit_test(many_threads_are_admitted_exactly_the_limit),
 	};

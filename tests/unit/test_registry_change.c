@@ -83,7 +83,8 @@ static void a_revoked_key_is_out_of_force_and_others_stay(void **state)
 
 	(void)state;
 	kernel->usage[gone.slot].admitted = 5;
-	kernel->usage[gone.slot].last_used_ms = 6;
+	kernel->usage[gone.slot].windows = 1;
+	kernel->usage[gone.slot].last_used = 6;
 	assert_int_equal(registry_revoke(registry, gone.id, &record, &failure), 0);
 	assert_int_equal(record.status, KEY_REVOKED);
 	assert_true(record.admitted == 5 && record.last_used_ms == 6);
@@ -157,7 +158,7 @@ static void records_show_live_usage(void **state)
 	(void)state;
 	/* An earlier minute of today: the day's count stands. */
 	kernel->usage[record.slot].windows = limit_pack(&windows);
-	kernel->usage[record.slot].last_used_ms = now - 1000;
+	kernel->usage[record.slot].last_used = now - 1000;
 	record = get(record.id);
 	assert_int_equal(record.used_day, 20);
 	assert_true(record.last_used_ms == now - 1000);

@@ -54,7 +54,7 @@ static void counts_survive_a_reboot(void **state)
 	assert_int_equal(sync_count(joined), 2);
 	assert_true(usage_of(&record)->windows == 77);
 	assert_true(usage_of(&record)->admitted == 5);
-	assert_true(usage_of(&record)->last_used_ms == 1767323045679);
+	assert_true(usage_of(&record)->last_used == 45679);
 }
 
 /* The usage must be there when the key is: otherwise a request could be counted from zero. */
