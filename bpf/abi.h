@@ -169,6 +169,13 @@ struct reply_template {
 	__u8 bytes[REPLY_SIZE];
 };
 
+/* An answer of the gate's own. */
+struct owed {
+	__u16 reply;	    /* index into `replies` */
+	__u16 head_only;    /* the request's method was HEAD */
+	__u32 reset_minute; /* since the epoch, where the answer names a time */
+};
+
 /*
  * What goes up to the relay, through the ring buffer `handoff`.
  *
@@ -176,7 +183,9 @@ struct reply_template {
  * relay sees whether it has them all.
  */
 enum handoff_kind {
-	HANDOFF_ANSWER, /* send INJECT_ANSWER: the programs could not without waking the application */
+	HANDOFF_REPLY, /* send the answer that is behind this, a struct owed, on the deliverer: the programs
+			 * could not without waking the application */
+	HANDOFF_ANSWER, /* likewise, but send INJECT_ANSWER: the connection ends with the answer */
 	HANDOFF_BYTES,	/* keep these, and send them as INJECT_BYTES */
 	HANDOFF_TURN,	/* an answer is out: bytes that waited for it can be judged */
 	HANDOFF_END,	/* send INJECT_END once nothing more has come for a while */
@@ -219,6 +228,7 @@ struct probe {
 enum injection_kind {
 	INJECT_SINK = 1, /* goes to the sink, to make it one */
 	INJECT_ANSWER,	 /* the answer that is owed goes out */
+	INJECT_LOST,	 /* that of a HANDOFF_REPLY could not be sent: end the connection */
 	INJECT_BYTES,	 /* judge the datagram, all of it or none */
 	INJECT_MORE,	 /* all that was handed up is the begin of a head */
 	INJECT_RELEASE,	 /* all that was handed up was judged: back to the fast path */
@@ -250,13 +260,16 @@ enum injected {
 
 /*
  * Value of `injecting`, a single element in memory that the relay shares. Datagrams are dealt with
- * while they are sent, so that it is always about the one at hand.
+ * while they are sent, so that it is always about the one at hand; but for `awake`.
  */
 struct injecting {
 	struct injection
 		bytes; /* whose the datagram's bytes are; kind 0: they are a struct injection */
 	__u32 result;  /* enum injected */
 	__u32 number;  /* bytes; INJECTED_WAIT to INJECT_END: what `eaten` is now */
+	__u32 awake;   /* 1: the relay looks for records once more before it sleeps */
+	__u32 reserved;
+	__u64 reply_to; /* connection that the next message on the deliverer answers; 0: it is to be delivered */
 };
 
 /* Value of `delivering`, a single element: what may be sent on the deliverer. */

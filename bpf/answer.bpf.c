@@ -81,11 +81,11 @@ static __noinline int answer_and_close(struct walk *walk, __u32 at)
 	struct sk_msg_md *msg = walk->msg;
 	struct conn *conn = walk->conn;
 	const struct owed *owed = &conn->owed;
-	__u32 length = answer_length(owed->reply, owed->head_only);
+	__u32 length = answer_length(owed);
 	bool at_once;
 
 	conn->closing = CLOSING_SENT;
-	conn->answering = 0;
+	conn->answering = ANSWERING_NOT;
 	if (!length || !fits(walk->tcp, at + length, pieces(at) + 1, 0))
 		/* The application's own bytes are not lost for it. */
 		return at ? SK_PASS : SK_DROP;
@@ -113,7 +113,7 @@ static __noinline int answer_and_go_on(struct walk *walk)
 	struct conn *conn = walk->conn;
 	struct tcp_sock *tcp = walk->tcp;
 	const struct owed *owed = &conn->owed;
-	__u32 length = answer_length(owed->reply, owed->head_only);
+	__u32 length = answer_length(owed);
 
 	/*
 	 * Sent back unreplaced, the client would get its own request. Dropped, the kernel ends the
@@ -125,7 +125,7 @@ static __noinline int answer_and_go_on(struct walk *walk)
 	conn->written = 1;
 	core_store(conn->egress_seq, tcp->write_seq + length);
 	core_barrier();
-	core_store(conn->answering, 0);
+	core_store(conn->answering, ANSWERING_NOT);
 	tell_turn(conn, walk->cookie);
 	return SK_PASS;
 }
@@ -148,7 +148,7 @@ static __always_inline int replace_buffer(struct walk *walk)
 
 	if (conn->closing == CLOSING_SENT)
 		return break_connection(walk->msg);
-	if (!conn->answering || is_amid(conn, walk->tcp))
+	if (conn->answering != ANSWERING_BUFFER || is_amid(conn, walk->tcp))
 		return give_up(conn);
 	return conn->closing == CLOSING_DUE ? answer_and_close(walk, 0) : answer_and_go_on(walk);
 }
@@ -164,8 +164,8 @@ core_global int write_headers(struct sk_msg_md *msg, __u32 at, __u32 remaining, 
 	if (!p)
 		return 1;
 	__builtin_memcpy(p, HEADERS, HEADERS_LENGTH);
-	put_digits(p + REMAINING_AT, REMAINING_WIDTH, remaining);
-	put_digits(p + RESET_AT, REPLY_RESET_WIDTH, reset_ms);
+	reply_put_digits(p + REMAINING_AT, REMAINING_WIDTH, remaining);
+	reply_put_digits(p + RESET_AT, REPLY_RESET_WIDTH, reset_ms);
 	return 0;
 }
 
@@ -367,6 +367,9 @@ static __always_inline int application_writes(struct walk *walk)
 	/* It writes by itself, while an answer that ends the connection is on its way. */
 	if (conn->closing == CLOSING_DUE)
 		return is_amid(conn, tcp) ? give_up(conn) : answer_and_close(walk, 0);
+	/* What is to come is the gate's answer, by the relay. */
+	if (again && conn->answering)
+		return give_up(conn);
 	if (again >= msg->size)
 		return pass(walk);
 	walk->offset = again;

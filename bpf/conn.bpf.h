@@ -37,6 +37,17 @@ enum closing {
 	CLOSING_SENT, /* whatever else is written is refused, so that the socket gets closed */
 };
 
+/*
+ * Where the gate's own answer is. One of the relay's is under way for as long as `egress_seq` is ahead of
+ * the socket.
+ */
+enum answering {
+	ANSWERING_NOT,
+	ANSWERING_BUFFER, /* a refused buffer is on its way out, `owed` takes its place */
+	ANSWERING_RELAY,  /* the relay is to send `owed` */
+	ANSWERING_SENT,	  /* it has done so */
+};
+
 /* `handed`: bytes are with the relay, and how many there were in all, in its lower half. */
 #define HANDED_UP (1ULL << 63)
 
@@ -45,13 +56,6 @@ enum closing {
 
 /* Likewise, after which a refused request's body is taken for one that never comes. */
 #define DISCARD_QUIET_MS 10000
-
-/* An answer of the gate's own. */
-struct owed {
-	__u16 reply;	    /* index into `replies` */
-	__u16 head_only;    /* the request's method was HEAD */
-	__u32 reset_minute; /* since the epoch, where the answer names a time */
-};
 
 /* What is left of a request's body. */
 struct body {
@@ -81,7 +85,7 @@ struct conn {
 	__u8 answer_due; /* the application owes an answer to an admitted request */
 	__u8 written;	 /* egress_seq is valid */
 	__u8 closing;	 /* enum closing */
-	__u8 answering;	 /* a refused buffer is on its way out, `owed` takes its place */
+	__u8 answering;	 /* enum answering */
 	__u8 linger;	 /* an answer that ends the connection leaves the client time to read it */
 	__u8 switched;	 /* the application has answered 101: not HTTP any more, RFC 9110 7.8 */
 	__u8 reserved[2];

@@ -75,6 +75,15 @@ static __always_inline bool is_unread(const struct conn *conn, const struct tcp_
 	return conn->written && (__s32)(conn->egress_seq - tcp->write_seq) > 0;
 }
 
+/* Whether the gate's own answer is under way. */
+static __always_inline bool is_answering(const struct conn *conn, const struct tcp_sock *tcp)
+{
+	__u32 answering = core_load(conn->answering);
+
+	core_barrier();
+	return answering == ANSWERING_BUFFER || (answering && is_unread(conn, tcp));
+}
+
 /*
  * Whether a part of the application's answer is out, and its end is not. Asked under the socket's lock,
  * since it may have begun after a request was judged without.
@@ -102,7 +111,8 @@ enum turn {
 core_function enum turn see_turn(const struct conn *conn, const struct tcp_sock *tcp)
 {
 	const struct response *response = &conn->response;
-	bool due = core_load(conn->answer_due), answering = core_load(conn->answering);
+	bool due = core_load(conn->answer_due);
+	bool answering = core_load(conn->answering) == ANSWERING_BUFFER;
 	__u32 write_seq;
 	__s32 unseen;
 

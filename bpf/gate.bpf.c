@@ -201,7 +201,7 @@ static __noinline void provoke(struct judgement *judged)
 	/* Before the first byte: whether or not the rest was acknowledged, this is old. */
 	to->probe.seq = judged->conn->next_seq - 1;
 	to->probe.ack = judged->tcp->snd_nxt;
-	bpf_ringbuf_submit(to, 0);
+	hand_in(to);
 }
 
 /* --- answers ------------------------------------------------------------------------------------- */
@@ -212,16 +212,18 @@ static __noinline int answer(struct judgement *judged)
 	struct __sk_buff *skb = judged->skb;
 	struct conn *conn = judged->conn;
 	const struct handoff hint = { .cookie = judged->cookie, .kind = HANDOFF_ANSWER };
-	bool large = skb->len > TURN_ROUND_MAX;
+	bool large = skb->len > TURN_ROUND_MAX, quiet = large || should_be_quiet(judged->tcp);
 
-	conn->answering = 1;
-	if ((large || should_be_quiet(judged->tcp)) && sink_takes(skb) &&
-	    tell_relay(&hint, RELAY_BACKLOG))
+	if (quiet && !conn->closing && sink_takes(skb) &&
+	    tell_reply(conn, judged->tcp, judged->cookie))
+		return eat(skb, judged->tcp);
+	conn->answering = ANSWERING_BUFFER;
+	if (quiet && conn->closing && sink_takes(skb) && tell_relay(&hint, RELAY_BACKLOG))
 		return eat(skb, judged->tcp);
 	/* Each fragment would be sent as a message of its own, so there must be but one. */
 	if (!large && !bpf_skb_pull_data(skb, skb->len))
 		return bpf_sk_redirect_hash(skb, &socks, &judged->cookie, 0);
-	conn->answering = 0;
+	conn->answering = ANSWERING_NOT;
 	end(judged);
 	return end_connection(judged);
 }

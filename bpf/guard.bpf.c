@@ -181,7 +181,8 @@ static __always_inline bool is_unasked(struct tcp_sock *tcp)
  * answer of the gate's. A verdict may be at work on another processor: what it leaves to be done is
  * looked for behind what it says last, and what the relay does next likewise.
  */
-static __always_inline bool is_undecided(const struct conn *conn, __u32 seq)
+static __always_inline bool is_undecided(const struct conn *conn, const struct tcp_sock *tcp,
+					 __u32 seq)
 {
 	__u64 handed;
 
@@ -192,7 +193,7 @@ static __always_inline bool is_undecided(const struct conn *conn, __u32 seq)
 	if (handed & HANDED_UP && (__u32)handed != core_load(conn->begun))
 		return true;
 	core_barrier();
-	return core_load(conn->answering);
+	return is_answering(conn, tcp);
 }
 
 /* Whether the rest of the ring buffer is for connections of which nothing was handed up yet. */
@@ -321,7 +322,7 @@ static __always_inline int guard_enrolled(struct __sk_buff *skb, const struct bp
 	if (conn->held >= HELD_MAX)
 		return GUARD_PASS;
 	if (packet.payload ? !send_without_fin(skb, sk, &packet, mark->cookie)
-			   : !is_undecided(conn, packet.seq))
+			   : !is_undecided(conn, tcp, packet.seq))
 		return GUARD_PASS;
 	conn->held++;
 	return keep_back();

@@ -46,7 +46,7 @@ static __always_inline int send_answer(struct judgement *judged)
 
 	if (conn->ingress == INGRESS_BODY)
 		tell_end(conn, judged->cookie, DISCARD_QUIET_MS);
-	conn->answering = 1;
+	conn->answering = ANSWERING_BUFFER;
 	return send_stub(judged);
 }
 
@@ -139,10 +139,23 @@ static __noinline int end_quiet(struct judgement *judged, const struct injection
 
 	if (!injection->force && !conn->closing && (conn->turns != injection->number || !unread))
 		return report(to, INJECTED_TAKEN, 0, SK_DROP);
-	if (is_unread(conn, judged->tcp) || conn->answering ||
+	if (is_unread(conn, judged->tcp) || is_answering(conn, judged->tcp) ||
 	    (!injection->force && eaten != injection->eaten))
 		return report(to, INJECTED_WAIT, eaten, SK_DROP);
 	conn->closing = CLOSING_SENT;
+	return report(to, INJECTED_TAKEN, 0, send_stub(judged));
+}
+
+/* The relay could not send an answer, or only a part of it. Nothing else is written meanwhile. */
+static __always_inline int lose(struct judgement *judged, struct injecting *to)
+{
+	struct conn *conn = judged->conn;
+
+	if (conn->answering < ANSWERING_RELAY || !is_unread(conn, judged->tcp))
+		return report(to, INJECTED_TAKEN, 0, SK_DROP);
+	conn->egress_seq = judged->tcp->write_seq;
+	conn->answering = ANSWERING_NOT;
+	end(judged);
 	return report(to, INJECTED_TAKEN, 0, send_stub(judged));
 }
 
@@ -154,6 +167,8 @@ static __always_inline int inject(struct judgement *judged, enum injection_kind 
 	switch (kind) {
 	case INJECT_ANSWER:
 		return report(to, INJECTED_TAKEN, 0, send_stub(judged));
+	case INJECT_LOST:
+		return lose(judged, to);
 	case INJECT_BYTES:
 		return inject_bytes(judged, to);
 	case INJECT_MORE:
@@ -208,18 +223,49 @@ int sluice_inject(struct __sk_buff *skb)
  * One for a connection that has ended must fail by itself. Once a message was dropped, the kernel drops
  * all that is sent on that socket from then on; what the sink does not take fails with EPIPE, alone.
  */
-SEC("sk_msg")
-int sluice_deliver(struct sk_msg_md *msg)
+/*
+ * The relay's answer for that connection goes out of it. In one piece: a second would be a segment of its
+ * own, which waits until the client has acknowledged the first (RFC 1122 4.2.3.4). Sent twice, by a relay
+ * that was killed and by the next one, the second answer goes nowhere.
+ */
+static __always_inline bool send_reply(struct sk_msg_md *msg, __u64 cookie)
+{
+	struct conn *conn = bpf_map_lookup_elem(&conns, &cookie);
+
+	if (!conn || conn->closing || conn->answering != ANSWERING_RELAY ||
+	    msg->size != answer_length(&conn->owed) || bpf_msg_pull_data(msg, 0, msg->size, 0))
+		return false;
+	conn->answering = ANSWERING_SENT;
+	return bpf_msg_redirect_hash(msg, &socks, &cookie, 0) == SK_PASS;
+}
+
+/* As many bytes as were judged last, for that application. They may come in several messages. */
+static __always_inline bool deliver(struct sk_msg_md *msg)
 {
 	__u32 zero = 0, size = msg->size;
 	struct delivering *delivery = bpf_map_lookup_elem(&delivering, &zero);
+
+	if (!delivery || size > delivery->left)
+		return false;
+	delivery->left -= size;
+	return bpf_msg_redirect_hash(msg, &socks, &delivery->cookie, BPF_F_INGRESS) == SK_PASS;
+}
+
+/*
+ * What the relay sends on its deliverer. There is nobody to give anything else to.
+ *
+ * A message for a connection that has ended must fail by itself. Once one was dropped, the kernel drops
+ * all that is sent on that socket from then on; what the sink does not take fails with EPIPE, alone.
+ */
+SEC("sk_msg")
+int sluice_deliver(struct sk_msg_md *msg)
+{
+	__u32 zero = 0;
+	struct injecting *relay = bpf_map_lookup_elem(&injecting, &zero);
 	__u64 the_sink = 0;
 
-	if (delivery && size <= delivery->left) {
-		delivery->left -= size;
-		if (bpf_msg_redirect_hash(msg, &socks, &delivery->cookie, BPF_F_INGRESS) == SK_PASS)
-			return SK_PASS;
-	}
+	if (relay && (relay->reply_to ? send_reply(msg, relay->reply_to) : deliver(msg)))
+		return SK_PASS;
 	return bpf_msg_redirect_hash(msg, &sink, &the_sink, 0);
 }
 

@@ -232,6 +232,7 @@ static __noinline enum step admit(struct judgement *judged)
 	conn->remaining = judged->decision.remaining;
 	conn->reset_ms = judged->decision.reset_ms;
 	response_begin(&conn->response, conn->head.is_head_method);
+	conn->answering = ANSWERING_NOT;
 	conn->answer_due = 1;
 	count(COUNTER_ADMITTED);
 	return STEP_PASS;

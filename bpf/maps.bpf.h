@@ -283,4 +283,15 @@ static __always_inline void *find_or_make(void *map, const void *key, const void
 	return bpf_map_lookup_elem(map, key);
 }
 
+/* Bytes of an answer of the gate's own; 0 where there is no such answer. */
+static __always_inline __u32 answer_length(const struct owed *owed)
+{
+	__u32 index = owed->reply;
+	const struct reply_template *template = bpf_map_lookup_elem(&replies, &index);
+
+	if (!template)
+		return 0;
+	return owed->head_only ? template->head_length : template->length;
+}
+
 #endif

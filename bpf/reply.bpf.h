@@ -1,39 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Write into a message: the gate's own answers, as the daemon rendered them, and numbers. */
+/* Write into a message: the gate's own answers, as the daemon rendered them. */
 #ifndef SLUICE_REPLY_BPF_H
 #define SLUICE_REPLY_BPF_H
 
 #include "maps.bpf.h"
+#include "reply.h"
 
 /* Bytes looked at in one piece; a piece that stands in one page is not copied. */
-#define WINDOW_SIZE	4096
-#define RETRY_AFTER_MAX 99999 /* what its place can hold */
-
-/* Write value in decimal at p, right-aligned in width places. The rest stays as it is. */
-static __always_inline void put_digits(__u8 *p, int width, __u64 value)
-{
-	for (int i = width - 1; i >= 0; i--) {
-		p[i] = '0' + value % 10;
-		value /= 10;
-		if (!value)
-			break;
-	}
-}
-
-/* Fill the place of a trace id: 24 characters of a-z0-9. */
-static __always_inline void put_trace_id(__u8 *p)
-{
-	for (int i = 0; i < TRACE_ID_SIZE; i += 6) {
-		__u32 random = bpf_get_prandom_u32();
-
-		for (int j = 0; j < 6; j++) {
-			__u32 digit = random % 36;
-
-			p[i + j] = digit < 26 ? 'a' + digit : '0' + digit - 26;
-			random /= 36;
-		}
-	}
-}
+#define WINDOW_SIZE 4096
 
 struct answer {
 	struct sk_msg_md *msg;
@@ -86,7 +60,6 @@ static __noinline bool write_answer(struct sk_msg_md *msg, __u32 index, __u32 at
 	const struct reply_template *template = bpf_map_lookup_elem(&replies, &index);
 	struct answer answer = { .msg = msg, .template = template };
 	const struct settings *set;
-	__u64 now_ms, reset_ms, seconds;
 	__u32 zero = 0;
 	__u8 *p;
 
@@ -95,41 +68,27 @@ static __noinline bool write_answer(struct sk_msg_md *msg, __u32 index, __u32 at
 		return false;
 	bpf_loop((length + 7) / 8, copy_word, &answer, 0);
 
-	reset_ms = reset_minute * 60000ULL;
-	now_ms = realtime_ms(set);
-	seconds = reset_ms > now_ms ? (reset_ms - now_ms + 999) / 1000 : 1;
-	if (seconds > RETRY_AFTER_MAX) /* the clock was set back by more than a day */
-		seconds = RETRY_AFTER_MAX;
 	if (template->retry_after_at) {
 		p = place(msg, template->retry_after_at, REPLY_RETRY_AFTER_WIDTH);
 		if (!p)
 			return false;
-		put_digits(p, REPLY_RETRY_AFTER_WIDTH, seconds);
+		reply_put_retry_after(p, reset_minute, realtime_ms(set));
 	}
 	if (template->reset_at) {
 		p = place(msg, template->reset_at, REPLY_RESET_WIDTH);
 		if (!p)
 			return false;
-		put_digits(p, REPLY_RESET_WIDTH, reset_ms);
+		reply_put_digits(p, REPLY_RESET_WIDTH, reset_minute * REPLY_MINUTE_MS);
 	}
 	/* A HEAD request's answer ends before the body, in which the trace id stands. */
 	if (template->trace_id_at && template->trace_id_at + TRACE_ID_SIZE <= length) {
 		p = place(msg, template->trace_id_at, TRACE_ID_SIZE);
 		if (!p)
 			return false;
-		put_trace_id(p);
+		for (int i = 0; i < TRACE_ID_SIZE; i += REPLY_TRACE_PART)
+			reply_put_trace(p + i, bpf_get_prandom_u32());
 	}
 	return true;
-}
-
-/* Bytes of an answer; 0 where there is no such answer. */
-static __always_inline __u32 answer_length(__u32 index, bool head_only)
-{
-	const struct reply_template *template = bpf_map_lookup_elem(&replies, &index);
-
-	if (!template)
-		return 0;
-	return head_only ? template->head_length : template->length;
 }
 
 /* Make the message length bytes long. */

@@ -16,7 +16,6 @@
 #include "kernel_handle.h"
 #include "netns.h"
 #include "relay_sockets.h"
-#include "replies.h"
 #include "util.h"
 
 /* Room in the bench's tables: one connection at a time, and those before it may still be ending. */
@@ -64,14 +63,10 @@ static int put_settings(struct bench *bench)
 
 static int put_replies(struct bench *bench)
 {
-	struct reply_template template;
-	int r = 0;
+	int r = replies_render(&bench->replies);
 
-	for (__u32 i = 0; !r && i < REPLY_COUNT * REPLY_CONNECTIONS; i++) {
-		r = reply_render(i / REPLY_CONNECTIONS, i % REPLY_CONNECTIONS, &template);
-		if (!r)
-			r = put(bench->programs->maps.replies, &i, &template);
-	}
+	for (__u32 i = 0; !r && i < ARRAY_SIZE(bench->replies.templates); i++)
+		r = put(bench->programs->maps.replies, &i, &bench->replies.templates[i]);
 	return r;
 }
 
@@ -188,11 +183,22 @@ enum injected bench_inject(struct bench *bench, const struct injection *injectio
 									      : INJECTED_TAKEN;
 }
 
+static void reply(struct bench *bench, const struct handoff *record)
+{
+	uint8_t bytes[REPLY_SIZE];
+	size_t length = replies_write(&bench->replies, (const struct owed *)(record + 1), now_ms(),
+				      bytes);
+
+	relay_reply(bench->injecting, bench->deliverer[0], record->cookie, bytes, length);
+}
+
 static int on_record(void *data, void *bytes, size_t size)
 {
 	const struct handoff *record = bytes;
 	struct bench *bench = data;
 
+	if (record->kind == HANDOFF_REPLY)
+		reply(bench, record);
 	if (record->kind == HANDOFF_ANSWER)
 		bench_inject(bench,
 			     &(struct injection){ .cookie = record->cookie, .kind = INJECT_ANSWER },

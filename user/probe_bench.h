@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "keys.h"
+#include "replies.h"
 #include "sluice.skel.h"
 
 /* Milliseconds after which what should happen at once has not happened. */
@@ -28,9 +29,10 @@ struct bench {
 	struct bpf_link *guard;
 	struct ring_buffer *handoff;
 	struct injecting *injecting; /* the map's element */
-	int injector[2];	     /* 0 is written to; 1 is in the map */
-	int sink[2];		     /* 0 is in the map; 1 is its peer */
-	int deliverer[2];	     /* likewise */
+	struct replies replies;
+	int injector[2];  /* 0 is written to; 1 is in the map */
+	int sink[2];	  /* 0 is in the map; 1 is its peer */
+	int deliverer[2]; /* likewise */
 	int listener;
 	struct gate_key gate; /* of the listener */
 	int client;	      /* the connection at hand; -1: there is none */

@@ -28,6 +28,7 @@
 #include "relay_change.h"
 #include "relay_hand.h"
 #include "relay_sockets.h"
+#include "replies.h"
 #include "streams.h"
 #include "util.h"
 
@@ -37,6 +38,12 @@
 #define BATCH 64
 /* Records taken before what follows from them is done. */
 #define ROUND 1024
+/*
+ * Answers in a round that make it a crowd; and nanoseconds that more are waited for then. Each that comes
+ * alone costs a wake-up. Clients of which there are fewer wait for no others.
+ */
+#define CROWD	 4
+#define CROWD_NS 30000
 /*
  * Bytes of memory that what the kernel has not dealt with yet may take, of bytes to be judged. There
  * is room for the rest besides: an answer and an end for each connection there can be.
@@ -49,6 +56,7 @@ struct relay {
 	struct loop_source records;
 	struct loop_source folder;
 	struct loop_source timer;
+	bool is_set; /* the timer */
 	const char *pin_folder;
 	char absolute[PATH_MAX]; /* it, from the root */
 	struct ring_buffer *handoff;
@@ -57,10 +65,12 @@ struct relay {
 	int sink[2];		     /* 0 is in the map; 1 is its peer */
 	int deliverer[2];	     /* likewise */
 	struct injection batch[BATCH];
-	unsigned count; /* of injections in batch */
-	unsigned taken; /* records in this round */
+	unsigned count;	  /* of injections in batch */
+	unsigned taken;	  /* records in this round */
+	unsigned answers; /* likewise, of answers that are due */
 	struct streams streams;
 	struct packets packets;
+	struct replies replies;
 	struct relay_hand former; /* what the relay before this one handed over */
 };
 
@@ -129,17 +139,37 @@ static bool may_inject_bytes(const struct relay *relay)
 }
 
 /*
- * Give the application what was judged. A connection that has ended, or that there is no memory for, is
- * one that lost it. Whatever else fails would fail for all: this relay does nothing more, and another has
- * to do better.
+ * Whether something was sent on the deliverer. A connection that has ended, or that there is no memory
+ * for, is one that lost it. Whatever else fails would fail for all: this relay does nothing more, and
+ * another has to do better.
  */
+static bool is_sent(struct relay *relay, int r)
+{
+	if (r && r != -EPIPE && r != -ENOMEM && r != -EAGAIN)
+		loop_stop(&relay->loop);
+	return !r;
+}
+
+/* Give the application what was judged. */
 static void deliver(struct relay *relay, size_t length)
 {
 	int r = relay_deliver(relay->injector[1], relay->deliverer[0], length);
 
-	relay->injecting->result = r ? INJECTED_LOST : INJECTED_TAKEN;
-	if (r && r != -EPIPE && r != -ENOMEM && r != -EAGAIN)
-		loop_stop(&relay->loop);
+	relay->injecting->result = is_sent(relay, r) ? INJECTED_TAKEN : INJECTED_LOST;
+}
+
+/* Send the gate's own answer. */
+static void reply(struct relay *relay, const struct handoff *record)
+{
+	uint8_t bytes[REPLY_SIZE];
+	size_t length = 0;
+
+	if (record->length == sizeof(struct owed))
+		length = replies_write(&relay->replies, (const struct owed *)(record + 1), now_ms(),
+				       bytes);
+	if (!length || !is_sent(relay, relay_reply(relay->injecting, relay->deliverer[0],
+						   record->cookie, bytes, length)))
+		gather(relay, INJECT_LOST, record->cookie);
 }
 
 /* The program behind the injector has run when the datagram is sent. */
@@ -153,10 +183,10 @@ static int inject(void *data, const struct injection *injection, const void *byt
 		return -ECANCELED;
 	if (bytes && !may_inject_bytes(relay))
 		return -EAGAIN;
-	*relay->injecting = (struct injecting){ .result = INJECTED_GONE };
-	if (bytes)
-		relay->injecting->bytes = *injection;
-	else
+	relay->injecting->bytes = bytes ? *injection : (struct injection){ 0 };
+	relay->injecting->result = INJECTED_GONE;
+	relay->injecting->number = 0;
+	if (!bytes)
 		length = sizeof(*injection);
 	/* A system call stands between what is written here and what the program reads. */
 	sent = send(relay->injector[0], bytes ? bytes : injection, length, MSG_DONTWAIT);
@@ -176,6 +206,10 @@ static int on_record(void *data, void *bytes, size_t size)
 	if (size < sizeof(*record) || record->length > size - sizeof(*record))
 		return 0;
 	switch (record->kind) {
+	case HANDOFF_REPLY:
+		reply(relay, record);
+		relay->answers++;
+		break;
 	case HANDOFF_ANSWER:
 		gather(relay, INJECT_ANSWER, record->cookie);
 		break;
@@ -199,23 +233,40 @@ static void run_streams(void *data)
 	struct relay *relay = data;
 	uint64_t next = streams_run(&relay->streams, monotonic_us());
 
-	if (next == UINT64_MAX)
-		loop_stop_timer(&relay->timer);
-	else
+	if (next != UINT64_MAX)
 		loop_set_timer_at(&relay->timer, next);
+	else if (relay->is_set)
+		loop_stop_timer(&relay->timer);
+	relay->is_set = next != UINT64_MAX;
 }
 
-static void on_records(void *data)
+static void take_records(struct relay *relay)
 {
-	struct relay *relay = data;
 	int r;
 
 	do {
-		relay->taken = 0;
+		relay->taken = relay->answers = 0;
 		r = ring_buffer__consume(relay->handoff);
 		flush(relay);
 		run_streams(relay);
 	} while (r == -EINTR && !relay->loop.stopped);
+}
+
+/*
+ * There are records. epoll_wait(2) asks once more for what it told of last before it sleeps, and is told
+ * of those that are reserved, too; what comes behind that wakes the relay, as it is not `awake` then.
+ */
+static void on_records(void *data)
+{
+	static const struct timespec crowd = { .tv_nsec = CROWD_NS };
+	struct relay *relay = data;
+
+	__atomic_store_n(&relay->injecting->awake, 1, __ATOMIC_RELAXED);
+	take_records(relay);
+	if (relay->answers >= CROWD)
+		nanosleep(&crowd, NULL);
+	__atomic_store_n(&relay->injecting->awake, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 static void adopt_orphans(struct relay *relay)
@@ -333,6 +384,8 @@ static int map_injecting(struct relay *relay)
 	if (element == MAP_FAILED)
 		return -errno;
 	relay->injecting = element;
+	/* The relay before this one may have been killed awake. */
+	__atomic_store_n(&relay->injecting->awake, 0, __ATOMIC_SEQ_CST);
 	return 0;
 }
 
@@ -366,6 +419,8 @@ static int settle(struct relay *relay)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, "sluiced-relay");
+	/* Sleep for no longer than is asked for. */
+	prctl(PR_SET_TIMERSLACK, 1);
 	/* Keys pass through this process' memory. */
 	return privileges_hide_memory();
 }
@@ -380,6 +435,11 @@ static int receive(struct relay *relay)
 static int begin_loop(struct relay *relay)
 {
 	return loop_open(&relay->loop);
+}
+
+static int render(struct relay *relay)
+{
+	return replies_render(&relay->replies);
 }
 
 static int open_packets(struct relay *relay)
@@ -408,8 +468,8 @@ static int tell(int r)
 }
 
 static int (*const start_steps[])(struct relay *relay) = {
-	settle,	       receive,	  begin_loop,	  watch_folder, map_injecting,	 open_packets,
-	open_injector, open_sink, open_deliverer, open_records, drop_privileges,
+	settle,	      receive,	     render,	begin_loop,	watch_folder, map_injecting,
+	open_packets, open_injector, open_sink, open_deliverer, open_records, drop_privileges,
 };
 
 static int start(struct relay *relay)
@@ -425,7 +485,7 @@ static int serve(struct relay *relay)
 {
 	relay_take_over(&relay->streams, &relay->former);
 	/* What came before there was a relay, and before it watched. */
-	on_records(relay);
+	take_records(relay);
 	adopt_orphans(relay);
 	run_streams(relay);
 	on_folder(relay);

@@ -13,8 +13,6 @@
 
 #include <sodium.h>
 
-#include "../bpf/abi.h"
-
 /* Milliseconds that the kernel may take to find out that nothing can be sent on the sink. */
 #define BREAK_TIMEOUT_MS 2000
 /* Milliseconds that a connection on loopback may take, or a datagram through the injector. */
@@ -108,17 +106,32 @@ static ssize_t receive(int injector, uint8_t *bytes, size_t size)
 	return received;
 }
 
+/* All of it, or it is said why not. */
+static int send_whole(int deliverer, const void *bytes, size_t length)
+{
+	ssize_t sent = send(deliverer, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	return sent == (ssize_t)length ? 0 : sent < 0 ? -errno : -EPIPE;
+}
+
 int relay_deliver(int injector, int deliverer, size_t length)
 {
 	uint8_t bytes[INJECT_BYTES_MAX + 1]; /* one more, to see that there is more */
-	ssize_t received = receive(injector, bytes, sizeof(bytes)), sent;
-	int r = -EBADMSG;
+	ssize_t received = receive(injector, bytes, sizeof(bytes));
+	int r = received == (ssize_t)length ? send_whole(deliverer, bytes, length) : -EBADMSG;
 
-	if (received == (ssize_t)length) {
-		sent = send(deliverer, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-		r = sent == (ssize_t)length ? 0 : sent < 0 ? -errno : -EPIPE;
-	}
 	if (received > 0)
 		sodium_memzero(bytes, received);
+	return r;
+}
+
+int relay_reply(struct injecting *injecting, int deliverer, uint64_t cookie, const void *bytes,
+		size_t length)
+{
+	int r;
+
+	injecting->reply_to = cookie;
+	r = send_whole(deliverer, bytes, length);
+	injecting->reply_to = 0;
 	return r;
 }

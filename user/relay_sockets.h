@@ -2,13 +2,16 @@
 /*
  * The relay's TCP sockets on loopback, which never carry anything: the sink, on which nothing can be
  * sent, so that what the gate's programs redirect to it is eaten (bpf/handoff.bpf.h); and the deliverer,
- * of which all that is sent is redirected to applications (bpf/inject.bpf.c). Functions return 0 or a
- * negative errno.
+ * of which all that is sent is redirected to applications, and to their clients (bpf/inject.bpf.c).
+ * Functions return 0 or a negative errno.
  */
 #ifndef SLUICE_RELAY_SOCKETS_H
 #define SLUICE_RELAY_SOCKETS_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+#include "../bpf/abi.h"
 
 /*
  * Make one. Once it is in its map, which takes it while it is whole, shut the sink's sending side.
@@ -36,5 +39,17 @@ int relay_sink_await_broken(int sink);
  * the gate's program dropped it: the sockets are of no use any more.
  */
 int relay_deliver(int injector, int deliverer, size_t length);
+
+/*
+ * Send an answer of the gate's own (HANDOFF_REPLY) out of a connection.
+ *
+ * injecting	the map's element
+ * length	bytes: REPLY_SIZE at most
+ *
+ * -EPIPE: the connection has ended, or only a part was sent. -ENOMEM, -EAGAIN: there is no memory.
+ * -EACCES: the gate's program dropped it: the deliverer is of no use any more.
+ */
+int relay_reply(struct injecting *injecting, int deliverer, uint64_t cookie, const void *bytes,
+		size_t length);
 
 #endif

@@ -7,6 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <sodium.h>
+
+#include "reply.h"
+#include "util.h"
+
+#define RANDOM_STORE 4096 /* bytes */
+
 /* What is constant in an answer. */
 struct answer {
 	const char *status; /* of the status line, RFC 9112 section 4 */
@@ -107,19 +114,67 @@ int reply_render(enum reply reply, enum reply_connection connection,
 	return 0;
 }
 
+/* Random bytes, from a store of them: a system call for each answer would show. */
+static void take_random(void *ret_bytes, size_t size)
+{
+	static uint8_t store[RANDOM_STORE];
+	static size_t left;
+	uint8_t seed[randombytes_SEEDBYTES];
+
+	if (left < size) {
+		randombytes_buf(seed, sizeof(seed));
+		randombytes_buf_deterministic(store, sizeof(store), seed);
+		left = sizeof(store);
+	}
+	left -= size;
+	memcpy(ret_bytes, store + left, size);
+}
+
+int replies_render(struct replies *ret_replies)
+{
+	int r = 0;
+
+	for (int i = 0; !r && i < REPLY_COUNT * REPLY_CONNECTIONS; i++)
+		r = reply_render(i / REPLY_CONNECTIONS, i % REPLY_CONNECTIONS,
+				 &ret_replies->templates[i]);
+	return r;
+}
+
 int replies_put(struct kernel *kernel)
 {
-	struct reply_template template;
-	int err;
+	struct replies replies;
+	int r = replies_render(&replies);
 
-	for (int reply = 0; reply < REPLY_COUNT; reply++) {
-		for (int connection = 0; connection < REPLY_CONNECTIONS; connection++) {
-			err = reply_render(reply, connection, &template);
-			if (!err)
-				err = kernel_put_reply(kernel, reply, connection, &template);
-			if (err)
-				return err;
-		}
-	}
-	return 0;
+	for (int i = 0; !r && i < REPLY_COUNT * REPLY_CONNECTIONS; i++)
+		r = kernel_put_reply(kernel, i / REPLY_CONNECTIONS, i % REPLY_CONNECTIONS,
+				     &replies.templates[i]);
+	return r;
+}
+
+size_t replies_write(const struct replies *replies, const struct owed *owed, uint64_t now_ms,
+		     uint8_t ret_bytes[REPLY_SIZE])
+{
+	uint32_t random[TRACE_ID_SIZE / REPLY_TRACE_PART];
+	const struct reply_template *template;
+	size_t length;
+
+	if (owed->reply >= REPLY_COUNT * REPLY_CONNECTIONS)
+		return 0;
+	template = &replies->templates[owed->reply];
+	length = owed->head_only ? template->head_length : template->length;
+	memcpy(ret_bytes, template->bytes, length);
+	if (template->retry_after_at)
+		reply_put_retry_after(ret_bytes + template->retry_after_at, owed->reset_minute,
+				      now_ms);
+	if (template->reset_at)
+		reply_put_digits(ret_bytes + template->reset_at, REPLY_RESET_WIDTH,
+				 owed->reset_minute * REPLY_MINUTE_MS);
+	/* A HEAD request's answer ends before the body, in which the trace id stands. */
+	if (owed->head_only)
+		return length;
+	take_random(random, sizeof(random));
+	for (size_t i = 0; i < ARRAY_SIZE(random); i++)
+		reply_put_trace(ret_bytes + template->trace_id_at + i * REPLY_TRACE_PART,
+				random[i]);
+	return length;
 }
