@@ -155,7 +155,7 @@ static void check_ungated(void **state)
 {
 	start_destinations();
 	if (!ungated.table)
-		start_log(&ungated, &applications[NODE], UNGATED_PORT, "--poll");
+		start_log(&ungated, &applications[NGINX], UNGATED_PORT, "--poll");
 	ungated.sample = UNGATED_CUTS;
 	expect_cases(&ungated, &good, subject_of(state)->mode);
 }
