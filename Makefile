@@ -145,7 +145,7 @@ build/test/%.skel.h: build/bpf/tests/net/%.o
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 build/test/obj/tests/net/test_probe.o: build/test/unfit.skel.h build/test/late.skel.h build/test/busy.skel.h build/sluice.skel.h
-build/test/obj/tests/net/test_shed_packets.o: build/sluice.skel.h
+build/test/obj/tests/net/test_shed_packets.o build/test/obj/tests/net/test_reply.o: build/sluice.skel.h
 build/test/obj/tests/net/test_agents.o build/test/obj/tests/net/test_overtaken.o: build/test/agent.skel.h
 
 build/test/tests/cli/test_%: build/test/obj/tests/cli/test_%.o $(CLI_SHARED) $(NET_SHARED) $(TEST_LIB)

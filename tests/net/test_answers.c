@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What a client is answered: by the application through the gate, and by the gate itself. */
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "http_client.h"
 #include "harness.h"
@@ -191,6 +195,37 @@ static void head_method(void **state)
 	assert_true(client_sees_silence(client, 50));
 }
 
+/*
+ * A second segment would wait for an acknowledgement, which a client may hold back for 40 ms. The kernel takes
+ * pages for the answers, and begins them anew where nobody holds what is in them: so some do.
+ */
+static void one_segment(void **state)
+{
+	enum { HOLDERS = 50, ANSWERS = 20 };
+	const struct application *application = *state;
+	struct client client, holders[HOLDERS];
+	struct tcp_info info = { 0 };
+	socklen_t length = sizeof(info);
+
+	assert_int_equal(client_connect(&client, application->port), 0);
+	for (int i = 0; i < HOLDERS; i++) {
+		struct pollfd held = { .events = POLLIN };
+
+		assert_int_equal(client_connect(&holders[i], application->port), 0);
+		assert_int_equal(client_send(&holders[i], "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27),
+				 0);
+		held.fd = holders[i].fd;
+		assert_int_equal(poll(&held, 1, PATIENCE_MS), 1);
+		for (int n = 0; n < ANSWERS; n++)
+			assert_int_equal(client_get(&client, "/", "gx_nobody"), 401);
+	}
+	assert_int_equal(getsockopt(client.fd, IPPROTO_TCP, TCP_INFO, &info, &length), 0);
+	assert_int_equal(info.tcpi_data_segs_in, HOLDERS * ANSWERS);
+	for (int i = 0; i < HOLDERS; i++)
+		client_close(&holders[i]);
+	client_close(&client);
+}
+
 static const struct promise promises[] = {
 	{ "a valid key gets the answer, with each header once", valid_key, EACH_APPLICATION },
 	{ "where both limits have as much left, the later reset binds", binding_window,
@@ -202,6 +237,7 @@ static const struct promise promises[] = {
 	{ "a limit used up: 429 with Retry-After, Remaining and Reset", used_up, EACH_APPLICATION },
 	{ "a refused request counts against neither limit", refused_count_not, EACH_APPLICATION },
 	{ "the answer to HEAD has no body", head_method, EACH_APPLICATION },
+	{ "a refusal is one segment", one_segment, EACH_APPLICATION },
 };
 
 int main(void)

@@ -16,6 +16,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "bench_stage.h"
 #include "harness.h"
 #include "http_client.h"
 #include "probe.h"
@@ -256,26 +257,6 @@ static const struct {
 
 /* --- the bench --------------------------------------------------------------------------------- */
 
-static int ignore(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	(void)level;
-	(void)format;
-	(void)arguments;
-	return 0;
-}
-
-static struct bench *open_bench(void)
-{
-	struct bench *bench;
-	char why[512] = "";
-
-	assert_true(sodium_init() >= 0);
-	libbpf_set_print(ignore);
-	if (bench_open(&bench, why, sizeof(why)))
-		fail_msg("%s", why);
-	return bench;
-}
-
 static void passed(void **state)
 {
 	struct bench *bench = open_bench();
@@ -290,15 +271,6 @@ static void passed(void **state)
 		printf("# %s: %lu ms\n", kernel_probes[i].name, monotonic_ms() - start_ms);
 	}
 	bench_close(bench);
-}
-
-static const struct kernel_probe *find_probe(const char *name)
-{
-	for (size_t i = 0; i < kernel_probe_count; i++)
-		if (!strcmp(kernel_probes[i].name, name))
-			return &kernel_probes[i];
-	fail_msg("there is no probe %s", name);
-	return NULL;
 }
 
 /*
@@ -515,7 +487,7 @@ static void left_alone(void **state)
 	client_printf(client, "GET / HTTP/1.1\r\nHost: api.test\r\n");
 	opened = status_number("counts.connectionsOpened");
 	assert_true(sodium_init() >= 0);
-	libbpf_set_print(ignore);
+	libbpf_set_print(bench_ignore);
 	if (probe_kernel(&ms, why, sizeof(why)))
 		fail_msg("%s", why);
 	printf("# all probes: %u ms\n", ms);

@@ -193,6 +193,84 @@ static void an_answer_that_is_not_there_is_not_rendered(void **state)
 	assert_int_equal(reply_render(REPLY_NO_KEY, REPLY_CONNECTIONS, &template), -EINVAL);
 }
 
+static size_t write_reply(const struct replies *replies, int reply, bool head_only,
+			  uint32_t reset_minute, uint64_t now_ms,
+			  struct reply_template *ret_written)
+{
+	const struct owed owed = { reply * REPLY_CONNECTIONS + REPLY_IMPLICIT, head_only,
+				   reset_minute };
+	size_t length = replies_write(replies, &owed, now_ms, ret_written->bytes);
+
+	ret_written->head_length = render(reply, REPLY_IMPLICIT).head_length;
+	return length;
+}
+
+static void what_is_written_differs_from_the_template_in_its_places(void **state)
+{
+	struct reply_template template, written, again;
+	struct replies replies;
+
+	(void)state;
+	assert_int_equal(replies_render(&replies), 0);
+	for (int reply = 0; reply < REPLY_COUNT; reply++) {
+		template = render(reply, REPLY_IMPLICIT);
+		assert_int_equal(write_reply(&replies, reply, true, 0, 0, &written),
+				 template.head_length);
+		assert_int_equal(write_reply(&replies, reply, false, 7, 1000, &written),
+				 template.length);
+		write_reply(&replies, reply, false, 7, 1000, &again);
+		assert_memory_not_equal(written.bytes + template.trace_id_at,
+					again.bytes + template.trace_id_at, TRACE_ID_SIZE);
+		for (int i = 0; i < TRACE_ID_SIZE; i++) {
+			char c = written.bytes[template.trace_id_at + i];
+
+			assert_true((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'));
+		}
+		if (reply == REPLY_RATE_LIMITED) {
+			check_header(&written, "Retry-After", "419");
+			check_header(&written, "X-RateLimit-Reset", "420000");
+			continue;
+		}
+		memcpy(written.bytes + template.trace_id_at, template.bytes + template.trace_id_at,
+		       TRACE_ID_SIZE);
+		assert_memory_equal(written.bytes, template.bytes, template.length);
+	}
+}
+
+static void retry_after_is_a_second_at_least_and_fits_its_place(void **state)
+{
+	static const struct {
+		uint64_t now_ms;
+		const char *expected;
+	} cases[] = {
+		{ 599001, "1" }, { 599000, "1" }, { 598999, "2" },
+		{ 0, "600" },	 { 600000, "1" }, { 700000, "1" },
+	};
+	struct reply_template written;
+	struct replies replies;
+
+	(void)state;
+	assert_int_equal(replies_render(&replies), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		write_reply(&replies, REPLY_RATE_LIMITED, false, 10, cases[i].now_ms, &written);
+		check_header(&written, "Retry-After", cases[i].expected);
+	}
+	write_reply(&replies, REPLY_RATE_LIMITED, false, 30000000, 0, &written);
+	check_header(&written, "Retry-After", "99999");
+	check_header(&written, "X-RateLimit-Reset", "1800000000000");
+}
+
+static void an_answer_that_is_not_there_is_not_written(void **state)
+{
+	const struct owed owed = { .reply = REPLY_COUNT * REPLY_CONNECTIONS };
+	uint8_t bytes[REPLY_SIZE];
+	struct replies replies;
+
+	(void)state;
+	assert_int_equal(replies_render(&replies), 0);
+	assert_int_equal(replies_write(&replies, &owed, 0, bytes), 0);
+}
+
 /* The kernel side's place for answers. */
 static int puts_until_failure;
 static bool was_put[REPLY_COUNT][REPLY_CONNECTIONS];
@@ -236,6 +314,9 @@ int main(void)
 		cmocka_unit_test(the_numbers_of_a_429_go_where_their_places_are),
 		cmocka_unit_test(other_answers_have_no_places_for_numbers),
 		cmocka_unit_test(an_answer_that_is_not_there_is_not_rendered),
+		cmocka_unit_test(what_is_written_differs_from_the_template_in_its_places),
+		cmocka_unit_test(retry_after_is_a_second_at_least_and_fits_its_place),
+		cmocka_unit_test(an_answer_that_is_not_there_is_not_written),
 		cmocka_unit_test(all_answers_are_put),
 		cmocka_unit_test(an_answer_that_cannot_be_put_is_reported),
 	};
