@@ -186,8 +186,8 @@ enum injected bench_inject(struct bench *bench, const struct injection *injectio
 static void reply(struct bench *bench, const struct handoff *record)
 {
 	uint8_t bytes[REPLY_SIZE];
-	size_t length = replies_write(&bench->replies, (const struct owed *)(record + 1), now_ms(),
-				      bytes);
+	size_t length =
+		replies_write(&bench->replies, (const struct owed *)(record + 1), now_ms(), bytes);
 
 	relay_reply(bench->injecting, bench->deliverer[0], record->cookie, bytes, length);
 }

@@ -3,7 +3,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <bpf/bpf.h>
+
+#include "../../bpf/abi.h"
 #include "harness.h"
 #include "http_client.h"
 
@@ -219,6 +224,53 @@ static void relay_killed_with_halves(void **state)
 	assert_in_range(day, blocks ? 5 : 6, 6);
 }
 
+/* As a relay leaves it that was killed while it was awake. */
+static void leave_awake(void)
+{
+	struct injecting *injecting;
+	char path[320];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/injecting", stage.pins);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	injecting = mmap(NULL, sizeof(*injecting), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	assert_true(injecting != MAP_FAILED);
+	injecting->awake = 1;
+	munmap(injecting, sizeof(*injecting));
+}
+
+/* Answers that a relay owes when it is killed are sent by the next, once, and the connections go on. */
+static void relay_killed_owing(void **state)
+{
+	enum { CLIENTS = 8 };
+	const struct application *application = *state;
+	struct key key = key_limited(1000, 10000);
+	pid_t relay = process_find(RELAY);
+	struct client *clients[CLIENTS];
+	struct response response;
+
+	assert_true(relay > 0);
+	assert_int_equal(kill(relay, SIGSTOP), 0);
+	for (int i = 0; i < CLIENTS; i++) {
+		clients[i] = client_open(application->port);
+		client_printf(clients[i], "GET /unseen HTTP/1.1\r\nHost: a\r\n\r\n");
+	}
+	breathe();
+	leave_awake();
+	kill(relay, SIGKILL);
+	daemon_kill();
+	daemon_start();
+	for (int i = 0; i < CLIENTS; i++) {
+		assert_int_equal(client_read(clients[i], false, &response), 0);
+		assert_int_equal(response.status, 401);
+		assert_int_equal(client_get(clients[i], "/unseen", unknown_key()), 401);
+		assert_int_equal(client_get(clients[i], "/", key.text), 200);
+	}
+	expect_seen(application, "/unseen", 0);
+}
+
 /* What a relay was to end when it was killed is ended by the next. */
 static void relay_killed_before_ends(void **state)
 {
@@ -345,6 +397,8 @@ static const struct promise promises[] = {
 	  EACH_APPLICATION },
 	{ "the relay is killed: what it had ends unjudged, what comes meanwhile waits",
 	  relay_killed_with_halves, EACH_APPLICATION },
+	{ "the relay is killed: answers that it owed are sent by the next", relay_killed_owing,
+	  EACH_APPLICATION },
 	{ "the relay is killed: connections that it was to end are ended by the next",
 	  relay_killed_before_ends, EACH_APPLICATION },
 	{ "a day's count survives a reboot", reboot, ONCE },
