@@ -19,6 +19,9 @@
 /* A refused request's body is eaten up to here; beyond, closing costs less than reading on. */
 #define DISCARD_MAX (1024 * 1024)
 
+/* Bytes that most heads have, and that are looked at first: to have more in one piece is to copy them. */
+#define HEAD_MOSTLY 4096
+
 #define EMPTY_LINE 2 /* bytes that may come before a head */
 #define TOO_LARGE  1 /* byte behind the largest head, which tells it from a larger one */
 
@@ -255,10 +258,15 @@ static __noinline enum step judge_request(struct judgement *judged)
 		return end(judged);
 	if (turn == TURN_EGRESS)
 		return STEP_WAIT;
-	if (bpf_skb_pull_data(skb, skb->len < head_max ? skb->len : head_max))
+	if (bpf_skb_pull_data(skb, skb->len < HEAD_MOSTLY ? skb->len : HEAD_MOSTLY))
 		return end(judged);
 	http_head_begin(head, conn->gate.head_limit);
 	result = read_head(skb, head);
+	if (result == HTTP_MORE && skb->len > HEAD_MOSTLY) {
+		if (bpf_skb_pull_data(skb, skb->len < head_max ? skb->len : head_max))
+			return end(judged);
+		result = read_head(skb, head);
+	}
 	if (result == HTTP_MORE)
 		return STEP_MORE;
 	has_key = decide_head(result, head, decision);
