@@ -247,10 +247,11 @@ build/bench/core: build/obj/tests/perf/core.o $(LIB_SOURCES:%.c=build/obj/%.o)
 	$(say) LINK $@
 	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(OUR_LDFLAGS) $(LDFLAGS) -Wl,--as-needed $^ $(LDLIBS) -o $@
 
-bench-core: ## measure what a decision takes in the kernel, part by part (as root)
-	$(Q)scripts/setup
-	$(Q)$(MAKE) --no-print-directory build/bench/core
+bench-core: ## measure what a decision takes in the kernel, part by part, and each program under load (as root)
+	$(Q)scripts/setup --bench
+	$(Q)$(MAKE) --no-print-directory all build/bench/core
 	$(Q)build/bench/core
+	$(Q)tests/perf/live.py
 
 bench-keys: ## measure what 1,000,000 keys cost, some minutes (as root)
 	$(Q)scripts/setup --bench
