@@ -98,11 +98,13 @@ static __always_inline void hand_in(void *record)
 }
 
 /*
- * Tell the relay something that goes without bytes. Returns false where it could not be told.
+ * Tell the relay something that goes without bytes. Returns false where it could not be told. A function of
+ * its own, with what it needs of the stack: see sluice_inject().
  *
  * backlog	bytes that may be in the ring buffer already
  */
-static __always_inline bool tell_relay(const struct handoff *record, __u64 backlog)
+static __noinline __attribute__((unused)) bool tell_relay(const struct handoff *record,
+							  __u64 backlog)
 {
 	struct handoff *to;
 
