@@ -343,7 +343,8 @@ static void time_restarts(void)
 		took_ms = daemon_start();
 		printf("# restart with %d keys, %s build: %lu ms\n", MANY_KEYS,
 		       daemon_release ? "release" : "sanitized", took_ms);
-		assert_true(took_ms < RESTART_BOUND);
+		/* An emulated processor takes its time to verify the programs. */
+		assert_true(emulated() || took_ms < RESTART_BOUND);
 	}
 }
 
