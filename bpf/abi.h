@@ -183,9 +183,8 @@ struct owed {
  * relay sees whether it has them all.
  */
 enum handoff_kind {
-	HANDOFF_REPLY, /* send the answer that is behind this, a struct owed, on the deliverer: the programs
-			 * could not without waking the application */
-	HANDOFF_ANSWER, /* likewise, but send INJECT_ANSWER: the connection ends with the answer */
+	HANDOFF_REPLY, /* send the struct owed behind this: the programs would wake the application */
+	HANDOFF_ANSWER, /* likewise, send INJECT_ANSWER: the connection ends with the answer */
 	HANDOFF_BYTES,	/* keep these, and send them as INJECT_BYTES */
 	HANDOFF_TURN,	/* an answer is out: bytes that waited for it can be judged */
 	HANDOFF_END,	/* send INJECT_END once nothing more has come for a while */

@@ -10,6 +10,7 @@
  *   bytes are with the relay. All that the verdict program does then is to hand up more.
  * - What goes to the client is the message program's while an answer is due or under way
  *   (answer_due, answering). Only where none is, a request is judged, and the next answer's begin set.
+ *   An ANSWERING_RELAY is the deliverer's program's, which makes it ANSWERING_SENT without the lock.
  * - `closing` only ever grows.
  *
  * Besides, the guard keeps `held` and `gap` for itself, and where an application asks to read what was not

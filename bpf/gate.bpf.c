@@ -214,11 +214,10 @@ static __noinline int answer(struct judgement *judged)
 	const struct handoff hint = { .cookie = judged->cookie, .kind = HANDOFF_ANSWER };
 	bool large = skb->len > TURN_ROUND_MAX, quiet = large || should_be_quiet(judged->tcp);
 
-	if (quiet && !conn->closing && sink_takes(skb) &&
-	    tell_reply(conn, judged->tcp, judged->cookie))
-		return eat(skb, judged->tcp);
 	conn->answering = ANSWERING_BUFFER;
-	if (quiet && conn->closing && sink_takes(skb) && tell_relay(&hint, RELAY_BACKLOG))
+	if (quiet && sink_takes(skb) &&
+	    (conn->closing ? tell_relay(&hint, RELAY_BACKLOG)
+			   : tell_reply(conn, judged->tcp, judged->cookie)))
 		return eat(skb, judged->tcp);
 	/* Each fragment would be sent as a message of its own, so there must be but one. */
 	if (!large && !bpf_skb_pull_data(skb, skb->len))

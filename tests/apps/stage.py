@@ -115,6 +115,10 @@ class Daemon:
         finally:
             control.close()
 
+    def map(self, name):
+        """What bpftool shows of a map that is pinned."""
+        return json.loads(run("bpftool", "-j", "map", "show", "pinned", f"{self.pin}/{name}"))
+
     def stop(self):
         status = self.process.stop()
         assert status == 0, f"the daemon ended with status {status}: {self.process.said()}"

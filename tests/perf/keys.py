@@ -8,7 +8,6 @@ The state is in memory, so that what a disk takes for fsync() is not in the figu
 """
 import argparse
 import http.client
-import json
 import os
 import random
 import sqlite3
@@ -58,11 +57,7 @@ class Keeper(Daemon):
 
     def table_memory(self):
         """Bytes of the kernel's tables of keys, whose places are as many."""
-        total = 0
-        for name in ("keys", "usage"):
-            shown = json.loads(run("bpftool", "-j", "map", "show", "pinned", f"{self.pin}/{name}"))
-            total += shown["bytes_memlock"]
-        return total
+        return sum(self.map(name)["bytes_memlock"] for name in ("keys", "usage"))
 
 
 def fill(stage, count):

@@ -43,13 +43,9 @@ def counting():
         switch(before)
 
 
-def pinned_map(gate, name):
-    return json.loads(run("bpftool", "-j", "map", "show", "pinned", f"{gate.pin}/{name}"))["id"]
-
-
 def run_counts(gate):
     """Nanoseconds and runs so far, of each program of the gate: that of its own maps uses one of these."""
-    own = {pinned_map(gate, name) for name in ("counters", "verdict_program", "message_program")}
+    own = {gate.map(name)["id"] for name in ("counters", "verdict_program", "message_program")}
     return {
         program["name"]: (program.get("run_time_ns", 0), program.get("run_cnt", 0))
         for program in json.loads(run("bpftool", "-j", "prog", "show"))
