@@ -12,7 +12,7 @@
 #include <linux/types.h>
 
 /* Version of all layouts in this file. */
-#define SLUICE_ABI 6
+#define SLUICE_ABI 7
 
 #define DIGEST_SIZE	16 /* BLAKE2b-128 of pepper and key */
 #define PEPPER_SIZE	32
@@ -193,10 +193,10 @@ enum handoff_kind {
 };
 
 struct handoff {
-	__u64 cookie;	/* of the connection */
-	__u16 kind;	/* enum handoff_kind */
-	__u16 length;	/* of the bytes that follow */
-	__u32 number;	/* HANDOFF_BYTES: of the first; HANDOFF_END: struct conn's `turns`;
+	__u64 cookie; /* of the connection */
+	__u16 kind;   /* enum handoff_kind */
+	__u16 length; /* of the bytes that follow */
+	__u32 number; /* HANDOFF_BYTES: of the first; HANDOFF_REPLY, HANDOFF_END: struct conn's `turns`;
 			   HANDOFF_PACKET: offset of its TCP header */
 	__u32 quiet_ms; /* HANDOFF_END: how long nothing must have come */
 	__u32 eaten;	/* HANDOFF_END: struct conn's */
@@ -227,7 +227,7 @@ struct probe {
 enum injection_kind {
 	INJECT_SINK = 1, /* goes to the sink, to make it one */
 	INJECT_ANSWER,	 /* the answer that is owed goes out */
-	INJECT_LOST,	 /* that of a HANDOFF_REPLY could not be sent: end the connection */
+	INJECT_LOST,	 /* that of a HANDOFF_REPLY could not be sent: send it by the programs */
 	INJECT_BYTES,	 /* judge the datagram, all of it or none */
 	INJECT_MORE,	 /* all that was handed up is the begin of a head */
 	INJECT_RELEASE,	 /* all that was handed up was judged: back to the fast path */
@@ -237,7 +237,7 @@ enum injection_kind {
 struct injection {
 	__u64 cookie;
 	__u32 kind;   /* enum injection_kind */
-	__u32 number; /* of bytes handed up so far; INJECT_END: `turns`, as it came */
+	__u32 number; /* of bytes handed up so far; INJECT_LOST, INJECT_END: `turns`, as it came */
 	__u32 eaten;  /* INJECT_END: as it was told last */
 	__u32 force;  /* INJECT_END: whatever came meanwhile */
 };
@@ -263,19 +263,20 @@ enum injected {
  */
 struct injecting {
 	struct injection
-		bytes; /* whose the datagram's bytes are; kind 0: they are a struct injection */
-	__u32 result;  /* enum injected */
-	__u32 number;  /* bytes; INJECTED_WAIT to INJECT_END: what `eaten` is now */
-	__u32 awake;   /* 1: the relay looks for records once more before it sleeps */
-	__u32 reserved;
+		bytes;	   /* whose the datagram's bytes are; kind 0: they are a struct injection */
+	__u32 result;	   /* enum injected */
+	__u32 number;	   /* bytes; INJECTED_WAIT to INJECT_END: what `eaten` is now */
+	__u32 awake;	   /* 1: the relay looks for records once more before it sleeps */
+	__u32 reply_turns; /* beside reply_to: `turns`, as it came */
 	__u64 reply_to; /* connection that the next message on the deliverer answers; 0: it is to be delivered */
 };
 
-/* Value of `delivering`, a single element: what may be sent on the deliverer. */
+/* Value of `delivering`, a single element: what may be sent on the deliverer, and where the relay is. */
 struct delivering {
 	__u64 cookie; /* of the connection that gets it */
 	__u32 left;   /* bytes */
 	__u32 reserved;
+	__u64 at; /* connection whose record the relay's programs are at (record.bpf.h) */
 };
 
 /* Value of `marks`: what the gate knows of a socket. One from before the gate has none. */

@@ -148,6 +148,9 @@ static __always_inline int replace_buffer(struct walk *walk)
 
 	if (conn->closing == CLOSING_SENT)
 		return break_connection(walk->msg);
+	/* The record's position is behind this answer already. */
+	if (conn->answering == ANSWERING_BACK)
+		return answer_and_go_on(walk);
 	if (conn->answering != ANSWERING_BUFFER || is_amid(conn, walk->tcp))
 		return give_up(conn);
 	return conn->closing == CLOSING_DUE ? answer_and_close(walk, 0) : answer_and_go_on(walk);

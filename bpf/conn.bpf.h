@@ -2,7 +2,7 @@
 /*
  * A connection's record: where it stands in the request it receives and in the answer it sends.
  *
- * Made when the socket is enrolled, removed when it closes. Between, three programs change it: the
+ * Made when the socket is enrolled, removed when it closes (record.bpf.h). Between, three programs change it: the
  * verdict and the message program under the socket's lock, and the injector's without. What keeps
  * them apart is who has the turn:
  *
@@ -10,7 +10,8 @@
  *   bytes are with the relay. All that the verdict program does then is to hand up more.
  * - What goes to the client is the message program's while an answer is due or under way
  *   (answer_due, answering). Only where none is, a request is judged, and the next answer's begin set.
- *   An ANSWERING_RELAY is the deliverer's program's, which makes it ANSWERING_SENT without the lock.
+ *   An ANSWERING_RELAY is that of the relay's programs, which make it ANSWERING_SENT or ANSWERING_BACK
+ *   without the lock.
  * - `closing` only ever grows.
  *
  * Besides, the guard keeps `held` and `gap` for itself, and where an application asks to read what was not
@@ -47,6 +48,7 @@ enum answering {
 	ANSWERING_BUFFER, /* a refused buffer is on its way out, `owed` takes its place */
 	ANSWERING_RELAY,  /* the relay is to send `owed` */
 	ANSWERING_SENT,	  /* it has done so */
+	ANSWERING_BACK,	  /* it could not: as ANSWERING_BUFFER */
 };
 
 /* `handed`: bytes are with the relay, and how many there were in all, in its lower half. */
@@ -89,7 +91,8 @@ struct conn {
 	__u8 answering;	 /* enum answering */
 	__u8 linger;	 /* an answer that ends the connection leaves the client time to read it */
 	__u8 switched;	 /* the application has answered 101: not HTTP any more, RFC 9110 7.8 */
-	__u8 reserved[2];
+	__u8 closed;	 /* the socket is closed (record.bpf.h) */
+	__u8 reserved;
 	struct owed owed; /* to be sent now, or to end the connection */
 	__u32 egress_seq; /* TCP sequence number up to which answers were looked at */
 	__u32 remaining;  /* for the headers of the answer that is due */

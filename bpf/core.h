@@ -95,7 +95,8 @@ core_inline __u32 core_index(__u32 value, __u32 size)
 #define core_store(place, value) (*(volatile __typeof__(place) *)&(place) = (value))
 
 /* Full fences, on both targets. core_swap returns true where `place` held `from`. */
-#define core_swap(place, from, to) (__sync_val_compare_and_swap(place, from, to) == (from))
-#define core_add(place, value)	   ((void)__sync_fetch_and_add(place, value))
+#define core_swap(place, from, to)  (__sync_val_compare_and_swap(place, from, to) == (from))
+#define core_add(place, value)	    ((void)__sync_fetch_and_add(place, value))
+#define core_exchange(place, value) ((void)__sync_lock_test_and_set(&(place), value))
 
 #endif

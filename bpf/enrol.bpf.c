@@ -12,6 +12,7 @@
 #include "handoff.bpf.h"
 #include "kernel.bpf.h"
 #include "maps.bpf.h"
+#include "record.bpf.h"
 
 /* asm-generic/socket.h; linux/socket.h does not have them. */
 #define SOL_SOCKET  1
@@ -22,14 +23,6 @@
 
 /* What a record is when its connection is made: zero. */
 static const struct conn fresh_conn;
-
-static __always_inline void count_open(__s64 change)
-{
-	struct enrolment *goes = how_it_goes();
-
-	if (goes)
-		__sync_fetch_and_add(&goes->open, change);
-}
 
 /* What the sockhash says no with: sock_map_link() and sk_psock_init() in the kernel. */
 static __always_inline enum counter reason(long error)
@@ -97,14 +90,6 @@ static __always_inline long enrol(struct bpf_sock_ops *ops, const struct gate *g
 	return 0;
 }
 
-static __always_inline void forget(__u64 cookie)
-{
-	if (bpf_map_delete_elem(&conns, &cookie))
-		return;
-	count_open(-1);
-	count(COUNTER_CONNECTIONS_CLOSED);
-}
-
 /* Whether there is anything that the application has not read, or that no verdict was asked for. */
 static __always_inline bool has_unread(struct tcp_sock *tcp)
 {
@@ -163,7 +148,7 @@ int sluice_enrol(struct bpf_sock_ops *ops)
 
 	if (ops->op == BPF_SOCK_OPS_STATE_CB) {
 		if (ops->args[1] == BPF_TCP_CLOSE)
-			forget(bpf_get_socket_cookie(ops));
+			close_record(bpf_get_socket_cookie(ops));
 		return 1;
 	}
 	if (ops->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB) {
@@ -197,7 +182,7 @@ int sluice_enrol(struct bpf_sock_ops *ops)
 SEC("syscall")
 int sluice_forget(struct forgetting *which)
 {
-	forget(which->cookie);
+	close_record(which->cookie);
 	return 0;
 }
 

@@ -161,7 +161,8 @@ static __always_inline bool tell_reply(struct conn *conn, const struct tcp_sock 
 		return false;
 	to->record = (struct handoff){ .cookie = cookie,
 				       .kind = HANDOFF_REPLY,
-				       .length = sizeof(to->owed) };
+				       .length = sizeof(to->owed),
+				       .number = conn->turns };
 	to->owed = conn->owed;
 	conn->written = 1;
 	core_store(conn->egress_seq, tcp->write_seq + length);

@@ -19,6 +19,7 @@
 #include "core.h"
 #include "handoff.bpf.h"
 #include "judge.bpf.h"
+#include "record.bpf.h"
 
 /* Bytes left of a datagram that is sent out of a socket, in one piece; none of them leaves it. */
 #define STUB 1
@@ -146,16 +147,33 @@ static __noinline int end_quiet(struct judgement *judged, const struct injection
 	return report(to, INJECTED_TAKEN, 0, send_stub(judged));
 }
 
-/* The relay could not send an answer, or only a part of it. Nothing else is written meanwhile. */
-static __always_inline int lose(struct judgement *judged, struct injecting *to)
+/* The answer that ends the connection goes out, unless a relay before this one has seen to that. */
+static __always_inline int send_last(struct judgement *judged, struct injecting *to)
+{
+	return report(to, INJECTED_TAKEN, 0,
+		      judged->conn->answering == ANSWERING_BUFFER ? send_stub(judged) : SK_DROP);
+}
+
+/*
+ * The relay could not send an answer: the message program does. Of one that was begun a part may be out,
+ * behind which nothing can follow. Nothing else is written meanwhile.
+ */
+static __always_inline int lose(struct judgement *judged, const struct injection *injection,
+				struct injecting *to)
 {
 	struct conn *conn = judged->conn;
 
-	if (conn->answering < ANSWERING_RELAY || !is_unread(conn, judged->tcp))
+	if (conn->turns != injection->number)
 		return report(to, INJECTED_TAKEN, 0, SK_DROP);
-	conn->egress_seq = judged->tcp->write_seq;
-	conn->answering = ANSWERING_NOT;
-	end(judged);
+	if (conn->answering == ANSWERING_RELAY) {
+		conn->answering = ANSWERING_BACK;
+	} else if (conn->answering == ANSWERING_SENT && is_unread(conn, judged->tcp)) {
+		conn->egress_seq = judged->tcp->write_seq;
+		conn->answering = ANSWERING_NOT;
+		end(judged);
+	} else {
+		return report(to, INJECTED_TAKEN, 0, SK_DROP);
+	}
 	return report(to, INJECTED_TAKEN, 0, send_stub(judged));
 }
 
@@ -166,9 +184,9 @@ static __always_inline int inject(struct judgement *judged, enum injection_kind 
 
 	switch (kind) {
 	case INJECT_ANSWER:
-		return report(to, INJECTED_TAKEN, 0, send_stub(judged));
+		return send_last(judged, to);
 	case INJECT_LOST:
-		return lose(judged, to);
+		return lose(judged, injection, to);
 	case INJECT_BYTES:
 		return inject_bytes(judged, to);
 	case INJECT_MORE:
@@ -205,38 +223,50 @@ int sluice_inject(struct __sk_buff *skb)
 	to->bytes.kind = 0;
 	if (kind == INJECT_SINK)
 		return bpf_sk_redirect_hash(skb, &sink, &judged.cookie, 0);
-	judged.conn = bpf_map_lookup_elem(&conns, &judged.cookie);
+	judged.conn = enter_record(&judged.cookie);
 	sk = bpf_map_lookup_elem(&socks, &judged.cookie);
-	if (!sk)
-		return SK_DROP;
-	judged.tcp = bpf_skc_to_tcp_sock(sk);
-	if (judged.conn && judged.tcp)
-		verdict = inject(&judged, kind, to);
-	bpf_sk_release(sk);
+	if (sk) {
+		judged.tcp = bpf_skc_to_tcp_sock(sk);
+		if (judged.conn && judged.tcp)
+			verdict = inject(&judged, kind, to);
+		bpf_sk_release(sk);
+	}
+	leave_record(&judged.cookie);
 	return verdict;
 }
 
 /*
- * What the relay sends on its deliverer: as many bytes as were judged last, for that application. They may
- * come in several messages. There is nobody to give any others to.
- *
- * One for a connection that has ended must fail by itself. Once a message was dropped, the kernel drops
- * all that is sent on that socket from then on; what the sink does not take fails with EPIPE, alone.
+ * Whether a system call has the socket that the message is redirected to. It may sleep amid that, for a
+ * page of its memory or for its share of a processor, and the relay, which is all connections', with it.
  */
-/*
- * The relay's answer for that connection goes out of it. In one piece: a second would be a segment of its
- * own, which waits until the client has acknowledged the first (RFC 1122 4.2.3.4). Sent twice, by a relay
- * that was killed and by the next one, the second answer goes nowhere.
- */
-static __always_inline bool send_reply(struct sk_msg_md *msg, __u64 cookie)
+static __always_inline bool is_held_up(struct sk_msg_md *msg)
 {
-	struct conn *conn = bpf_map_lookup_elem(&conns, &cookie);
+	struct sock *sk = NULL;
+	int owned = 1;
 
-	if (!conn || conn->closing || conn->answering != ANSWERING_RELAY ||
-	    msg->size != answer_length(&conn->owed) || bpf_msg_pull_data(msg, 0, msg->size, 0))
-		return false;
-	conn->answering = ANSWERING_SENT;
-	return bpf_msg_redirect_hash(msg, &socks, &cookie, 0) == SK_PASS;
+	bpf_core_read(&sk, sizeof(sk), &((struct sk_msg *)msg)->sk_redir);
+	bpf_core_read(&owned, sizeof(owned), &sk->sk_lock.owned);
+	return owned;
+}
+
+/*
+ * The relay's answer goes out of the connection that is owed it. In one piece: a second would be a segment
+ * of its own, which waits until the client has acknowledged the first (RFC 1122 4.2.3.4). Sent twice, by a
+ * relay that was killed and by the next one, the second answer goes nowhere.
+ */
+static __always_inline bool send_reply(struct sk_msg_md *msg, const struct injecting *relay)
+{
+	__u64 cookie = relay->reply_to;
+	struct conn *conn = enter_record(&cookie);
+	bool sent = conn && !conn->closing && conn->answering == ANSWERING_RELAY &&
+		    conn->turns == relay->reply_turns && msg->size == answer_length(&conn->owed) &&
+		    !bpf_msg_pull_data(msg, 0, msg->size, 0) &&
+		    bpf_msg_redirect_hash(msg, &socks, &cookie, 0) == SK_PASS && !is_held_up(msg);
+
+	if (sent)
+		conn->answering = ANSWERING_SENT;
+	leave_record(&cookie);
+	return sent;
 }
 
 /* As many bytes as were judged last, for that application. They may come in several messages. */
@@ -264,7 +294,7 @@ int sluice_deliver(struct sk_msg_md *msg)
 	struct injecting *relay = bpf_map_lookup_elem(&injecting, &zero);
 	__u64 the_sink = 0;
 
-	if (relay && (relay->reply_to ? send_reply(msg, relay->reply_to) : deliver(msg)))
+	if (relay && (relay->reply_to ? send_reply(msg, relay) : deliver(msg)))
 		return SK_PASS;
 	return bpf_msg_redirect_hash(msg, &sink, &the_sink, 0);
 }

@@ -106,6 +106,11 @@ struct tcp_sock {
 	bool is_mptcp;	 /* a part of a multipath connection, or listens for such */
 };
 
+/* A message that is sent. */
+struct sk_msg {
+	struct sock *sk_redir; /* the socket that it is redirected to */
+};
+
 struct tcp_skb_cb {
 	__u32 seq;     /* sequence number of the first byte */
 	__u32 end_seq; /* and behind the last */

@@ -189,7 +189,7 @@ static void reply(struct bench *bench, const struct handoff *record)
 	size_t length =
 		replies_write(&bench->replies, (const struct owed *)(record + 1), now_ms(), bytes);
 
-	relay_reply(bench->injecting, bench->deliverer[0], record->cookie, bytes, length);
+	relay_reply(bench->injecting, bench->deliverer[0], record, bytes, length);
 }
 
 static int on_record(void *data, void *bytes, size_t size)

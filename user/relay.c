@@ -34,8 +34,6 @@
 
 /* The folder whose lock is standard input; one that is made in it asks the relay to end. */
 #define LOCK_PATH "/proc/self/fd/0"
-/* Answers sent with one system call. */
-#define BATCH 64
 /* Records taken before what follows from them is done. */
 #define ROUND 1024
 /*
@@ -64,10 +62,8 @@ struct relay {
 	int injector[2];	     /* 0 is written to; 1 is in the map */
 	int sink[2];		     /* 0 is in the map; 1 is its peer */
 	int deliverer[2];	     /* likewise */
-	struct injection batch[BATCH];
-	unsigned count;	  /* of injections in batch */
-	unsigned taken;	  /* records in this round */
-	unsigned answers; /* likewise, of answers that are due */
+	unsigned taken;		     /* records in this round */
+	unsigned answers;	     /* likewise, of answers that are due */
 	struct streams streams;
 	struct packets packets;
 	struct replies replies;
@@ -99,37 +95,6 @@ static int put_socket(const struct relay *relay, const char *map, int socket)
 	return r;
 }
 
-/*
- * Send what was gathered down the injector, a datagram each. A datagram fails where its connection
- * has ended; those behind it are still sent. There is always room for them.
- */
-static void flush(struct relay *relay)
-{
-	struct mmsghdr messages[BATCH] = {};
-	struct iovec pieces[BATCH];
-	unsigned sent = 0;
-	int n;
-
-	for (unsigned i = 0; i < relay->count; i++) {
-		pieces[i] = (struct iovec){ &relay->batch[i], sizeof(relay->batch[i]) };
-		messages[i].msg_hdr.msg_iov = &pieces[i];
-		messages[i].msg_hdr.msg_iovlen = 1;
-	}
-	while (sent < relay->count) {
-		n = sendmmsg(relay->injector[0], messages + sent, relay->count - sent,
-			     MSG_DONTWAIT);
-		sent += n > 0 ? n : 1;
-	}
-	relay->count = 0;
-}
-
-static void gather(struct relay *relay, enum injection_kind kind, uint64_t cookie)
-{
-	relay->batch[relay->count++] = (struct injection){ .cookie = cookie, .kind = kind };
-	if (relay->count == BATCH)
-		flush(relay);
-}
-
 /* Whether the kernel has dealt with so much that there is room for bytes. */
 static bool may_inject_bytes(const struct relay *relay)
 {
@@ -139,13 +104,12 @@ static bool may_inject_bytes(const struct relay *relay)
 }
 
 /*
- * Whether something was sent on the deliverer. A connection that has ended, or that there is no memory
- * for, is one that lost it. Whatever else fails would fail for all: this relay does nothing more, and
- * another has to do better.
+ * Whether something was sent on the deliverer. It was lost to one connection, or will be to all: then this
+ * relay does nothing more, and another has to do better.
  */
 static bool is_sent(struct relay *relay, int r)
 {
-	if (r && r != -EPIPE && r != -ENOMEM && r != -EAGAIN)
+	if (r && relay_deliverer_is_broken(relay->deliverer[0], r))
 		loop_stop(&relay->loop);
 	return !r;
 }
@@ -158,6 +122,19 @@ static void deliver(struct relay *relay, size_t length)
 	relay->injecting->result = is_sent(relay, r) ? INJECTED_TAKEN : INJECTED_LOST;
 }
 
+/*
+ * Tell the injector's program something that goes without bytes. There is always room for it. Before the
+ * record that asks for it is done with: a relay that is killed leaves it to the next one.
+ */
+static void tell(struct relay *relay, enum injection_kind kind, uint64_t cookie, uint32_t number)
+{
+	const struct injection injection = { .cookie = cookie, .kind = kind, .number = number };
+
+	relay->injecting->bytes = (struct injection){ 0 };
+	/* It fails where the connection has ended. */
+	send(relay->injector[0], &injection, sizeof(injection), MSG_DONTWAIT);
+}
+
 /* Send the gate's own answer. */
 static void reply(struct relay *relay, const struct handoff *record)
 {
@@ -167,9 +144,9 @@ static void reply(struct relay *relay, const struct handoff *record)
 	if (record->length == sizeof(struct owed))
 		length = replies_write(&relay->replies, (const struct owed *)(record + 1), now_ms(),
 				       bytes);
-	if (!length || !is_sent(relay, relay_reply(relay->injecting, relay->deliverer[0],
-						   record->cookie, bytes, length)))
-		gather(relay, INJECT_LOST, record->cookie);
+	if (!length || !is_sent(relay, relay_reply(relay->injecting, relay->deliverer[0], record,
+						   bytes, length)))
+		tell(relay, INJECT_LOST, record->cookie, record->number);
 }
 
 /* The program behind the injector has run when the datagram is sent. */
@@ -211,7 +188,7 @@ static int on_record(void *data, void *bytes, size_t size)
 		relay->answers++;
 		break;
 	case HANDOFF_ANSWER:
-		gather(relay, INJECT_ANSWER, record->cookie);
+		tell(relay, INJECT_ANSWER, record->cookie, 0);
 		break;
 	case HANDOFF_PACKET: /* the client repeats what fails here */
 		packets_resend(&relay->packets, (const uint8_t *)(record + 1), record->length,
@@ -225,7 +202,7 @@ static int on_record(void *data, void *bytes, size_t size)
 		streams_take(&relay->streams, record, monotonic_us());
 		break;
 	}
-	return ++relay->taken >= ROUND ? -EINTR : 0;
+	return ++relay->taken >= ROUND || relay->loop.stopped ? -EINTR : 0;
 }
 
 static void run_streams(void *data)
@@ -247,7 +224,6 @@ static void take_records(struct relay *relay)
 	do {
 		relay->taken = relay->answers = 0;
 		r = ring_buffer__consume(relay->handoff);
-		flush(relay);
 		run_streams(relay);
 	} while (r == -EINTR && !relay->loop.stopped);
 }
@@ -333,8 +309,7 @@ static int open_sink(struct relay *relay)
 		r = -errno;
 	if (r)
 		return r;
-	gather(relay, INJECT_SINK, 0);
-	flush(relay);
+	tell(relay, INJECT_SINK, 0, 0);
 	return relay_sink_await_broken(relay->sink[0]);
 }
 
@@ -384,7 +359,8 @@ static int map_injecting(struct relay *relay)
 	if (element == MAP_FAILED)
 		return -errno;
 	relay->injecting = element;
-	/* The relay before this one may have been killed awake. */
+	/* The relay before this one may have been killed awake, or amid an answer. */
+	relay->injecting->reply_to = 0;
 	__atomic_store_n(&relay->injecting->awake, 0, __ATOMIC_SEQ_CST);
 	return 0;
 }
@@ -457,7 +433,7 @@ static int drop_privileges(struct relay *relay)
 }
 
 /* Tell the daemon that waits, and let go of the pipe to it. */
-static int tell(int r)
+static int tell_daemon(int r)
 {
 	if (r == -ENETDOWN)
 		printf("loopback (lo) is down in this network namespace");
@@ -478,7 +454,7 @@ static int start(struct relay *relay)
 
 	for (size_t i = 0; !r && i < ARRAY_SIZE(start_steps); i++)
 		r = start_steps[i](relay);
-	return tell(r);
+	return tell_daemon(r);
 }
 
 static int serve(struct relay *relay)

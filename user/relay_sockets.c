@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -125,12 +126,24 @@ int relay_deliver(int injector, int deliverer, size_t length)
 	return r;
 }
 
-int relay_reply(struct injecting *injecting, int deliverer, uint64_t cookie, const void *bytes,
-		size_t length)
+bool relay_deliverer_is_broken(int deliverer, int error)
+{
+	struct tcp_info info = { 0 };
+	socklen_t length = sizeof(info);
+
+	/* Once a message was dropped, the kernel drops all. Else it is the other socket's error, or its own. */
+	return error == -EACCES || error == -EBADMSG ||
+	       getsockopt(deliverer, IPPROTO_TCP, TCP_INFO, &info, &length) ||
+	       info.tcpi_state != TCP_ESTABLISHED;
+}
+
+int relay_reply(struct injecting *injecting, int deliverer, const struct handoff *record,
+		const void *bytes, size_t length)
 {
 	int r;
 
-	injecting->reply_to = cookie;
+	injecting->reply_turns = record->number;
+	injecting->reply_to = record->cookie;
 	r = send_whole(deliverer, bytes, length);
 	injecting->reply_to = 0;
 	return r;

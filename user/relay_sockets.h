@@ -8,6 +8,7 @@
 #ifndef SLUICE_RELAY_SOCKETS_H
 #define SLUICE_RELAY_SOCKETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,20 +37,29 @@ int relay_sink_await_broken(int sink);
  *
  * -EPIPE: the connection has ended meanwhile, or some was given and there is no memory for the rest.
  * -ENOMEM, -EAGAIN: there is no memory for any. -EBADMSG, -EACCES: something else came out, or
- * the gate's program dropped it: the sockets are of no use any more.
+ * the gate's program dropped it. Or what else the connection ended with.
  */
 int relay_deliver(int injector, int deliverer, size_t length);
 
 /*
- * Send an answer of the gate's own (HANDOFF_REPLY) out of a connection.
+ * Send an answer of the gate's own out of a connection.
  *
  * injecting	the map's element
+ * record	HANDOFF_REPLY
  * length	bytes: REPLY_SIZE at most
  *
- * -EPIPE: the connection has ended, or only a part was sent. -ENOMEM, -EAGAIN: there is no memory.
- * -EACCES: the gate's program dropped it: the deliverer is of no use any more.
+ * -EPIPE: the connection has ended, the application has its socket this moment, or only a part was sent.
+ * -ENOMEM, -EAGAIN: there is no memory. -EACCES: the gate's program dropped it. Or what else the
+ * connection ended with.
  */
-int relay_reply(struct injecting *injecting, int deliverer, uint64_t cookie, const void *bytes,
-		size_t length);
+int relay_reply(struct injecting *injecting, int deliverer, const struct handoff *record,
+		const void *bytes, size_t length);
+
+/*
+ * Whether nothing can be sent on the deliverer any more, for any connection.
+ *
+ * error	of relay_deliver() or relay_reply()
+ */
+bool relay_deliverer_is_broken(int deliverer, int error);
 
 #endif

@@ -17,6 +17,7 @@
 #include "harness.h"
 #include "http_client.h"
 #include "stand_in.h"
+#include "util.h"
 
 #define ANSWER_MAX 300000
 #define QUIET_MS   300
@@ -173,12 +174,42 @@ static void changed_when_judged(void **state)
 	stand_in_leave();
 }
 
+/* A client that is gone when its answer is about to go out takes the relay, which is all clients', along. */
+static void resets(void **state)
+{
+	enum { SECONDS = 3, LATEST_US = 60 };
+	static const char request[] = "GET /reset HTTP/1.1\r\nHost: a\r\n\r\n";
+	const struct application *application = *state;
+	pid_t relay = process_find("sluiced-relay");
+	uint64_t end = monotonic_us() + SECONDS * 1000000;
+	struct response response;
+	struct client client;
+	uint32_t round;
+
+	for (round = 0; monotonic_us() < end; round++) {
+		uint64_t reset;
+
+		assert_int_equal(client_connect(&client, application->port), 0);
+		assert_int_equal(client_send(&client, request, sizeof(request) - 1), 0);
+		assert_int_equal(client_read(&client, false, &response), 0);
+		assert_int_equal(response.status, 401);
+		assert_int_equal(client_send(&client, request, sizeof(request) - 1), 0);
+		reset = monotonic_us() + round % LATEST_US;
+		while (monotonic_us() < reset)
+			;
+		client_abort(&client);
+	}
+	assert_int_equal(process_find("sluiced-relay"), relay);
+	expect_seen(application, "/reset", 0);
+}
+
 static const struct promise promises[] = {
 	{ "an answer of 3,000 chunks in one write is followed to its end", many_chunks, 0 },
 	{ "an answer that no counted request asked for does not get out", unasked_answer, 0 },
 	{ "a multipath connection brings no request in unjudged", multipath, 0 },
 	{ "chunks in pages that the client writes to: what was judged is what is read",
 	  changed_when_judged, 0 },
+	{ "clients that reset amid a refusal do not end the relay", resets, EACH_APPLICATION },
 };
 
 int main(void)

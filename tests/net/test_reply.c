@@ -4,12 +4,22 @@
  * becomes of the connection where that fails. The test is the relay, on the bench of the probes.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/userfaultfd.h>
+
+#include <bpf/bpf.h>
+
+#include "../../bpf/conn.bpf.h"
 #include "bench_stage.h"
 #include "harness.h"
 #include "probe_talk.h"
@@ -44,14 +54,26 @@ static void finish(void)
 	bench_close(bench);
 }
 
-static int send_reply(uint64_t cookie, size_t length)
+/* The first request of the connection. */
+#define TURNS 1
+
+static int send_reply_to(uint64_t cookie, uint32_t turns, size_t length)
 {
-	return relay_reply(bench->injecting, bench->deliverer[0], cookie, reply, length);
+	const struct handoff record = { .cookie = cookie, .number = turns };
+
+	return relay_reply(bench->injecting, bench->deliverer[0], &record, reply, length);
 }
 
-static void lose(void)
+static int send_reply(void)
 {
-	const struct injection injection = { .cookie = bench_cookie(bench), .kind = INJECT_LOST };
+	return send_reply_to(bench_cookie(bench), TURNS, reply_length);
+}
+
+static void lose(uint32_t turns)
+{
+	const struct injection injection = { .cookie = bench_cookie(bench),
+					     .kind = INJECT_LOST,
+					     .number = turns };
 
 	assert_int_equal(bench_inject(bench, &injection, NULL, 0), INJECTED_TAKEN);
 }
@@ -68,20 +90,17 @@ static void expect_no_more(void)
 /* As a relay would that was killed behind the first, and the next one, which finds the record again. */
 static void once(void **state)
 {
-	uint64_t cookie;
-
 	(void)state;
 	refuse();
-	cookie = bench_cookie(bench);
-	assert_int_equal(send_reply(cookie, reply_length), 0);
-	assert_int_equal(send_reply(cookie, reply_length), -EPIPE);
+	assert_int_equal(send_reply(), 0);
+	assert_int_equal(send_reply(), -EPIPE);
 	assert_true(bench_relay(bench));
 	assert_null(talk_client_reads_refusal(bench, REPLY_IMPLICIT));
 	expect_no_more();
-	lose();
+	lose(TURNS);
 	assert_null(talk_exchange(bench));
 	/* Nobody owes one now. */
-	assert_int_equal(send_reply(cookie, reply_length), -EPIPE);
+	assert_int_equal(send_reply(), -EPIPE);
 	expect_no_more();
 	assert_null(talk_exchange(bench));
 	finish();
@@ -94,10 +113,12 @@ static void nothing_else(void **state)
 	(void)state;
 	refuse();
 	cookie = bench_cookie(bench);
-	assert_int_equal(send_reply(cookie, reply_length - 1), -EPIPE);
-	assert_int_equal(send_reply(cookie + 1, reply_length), -EPIPE);
+	assert_int_equal(send_reply_to(cookie, TURNS, reply_length - 1), -EPIPE);
+	assert_int_equal(send_reply_to(cookie + 1, TURNS, reply_length), -EPIPE);
+	assert_int_equal(send_reply_to(cookie, TURNS + 1, reply_length), -EPIPE);
+	lose(TURNS + 1);
 	expect_no_more();
-	assert_int_equal(send_reply(cookie, reply_length), 0);
+	assert_int_equal(send_reply(), 0);
 	assert_null(talk_client_reads_refusal(bench, REPLY_IMPLICIT));
 	assert_null(talk_exchange(bench));
 	finish();
@@ -113,15 +134,177 @@ static void expect_broken(void)
 	assert_int_equal(error, EPIPE);
 }
 
+/* Once, too: it is lost to a relay that is killed, and to the next one. */
+static void sent_by_programs(void **state)
+{
+	(void)state;
+	refuse();
+	lose(TURNS);
+	lose(TURNS);
+	assert_int_equal(send_reply(), -EPIPE);
+	assert_null(talk_client_reads_refusal(bench, REPLY_IMPLICIT));
+	expect_no_more();
+	lose(TURNS);
+	assert_null(talk_exchange(bench));
+	finish();
+}
+
+/* What can be sent of it is not known. */
 static void lost(void **state)
 {
 	(void)state;
 	refuse();
-	lose();
+	assert_int_equal(shutdown(bench->server, SHUT_WR), 0);
+	assert_int_equal(send_reply(), -EPIPE);
+	lose(TURNS);
 	expect_broken();
-	assert_int_equal(send_reply(bench_cookie(bench), reply_length), -EPIPE);
-	expect_no_more();
 	finish();
+}
+
+/* --- an application that has its socket -------------------------------------------------------------- */
+
+/* A page that whoever reads it waits for. */
+struct slow_page {
+	int faults; /* userfaultfd(2) */
+	char *bytes;
+	size_t size;
+	pthread_t reader;
+};
+
+static void slow_page_make(struct slow_page *page)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	page->size = getpagesize();
+	page->faults = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	assert_true(page->faults >= 0);
+	assert_int_equal(ioctl(page->faults, UFFDIO_API, &api), 0);
+	page->bytes =
+		mmap(NULL, page->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(page->bytes != MAP_FAILED);
+	range.range = (struct uffdio_range){ .start = (uintptr_t)page->bytes, .len = page->size };
+	assert_int_equal(ioctl(page->faults, UFFDIO_REGISTER, &range), 0);
+}
+
+/* It is not to be had any more: whoever waits is told EFAULT. */
+static void slow_page_take_away(struct slow_page *page)
+{
+	struct uffdio_range range = { .start = (uintptr_t)page->bytes, .len = page->size };
+
+	assert_int_equal(munmap(page->bytes, page->size), 0);
+	ioctl(page->faults, UFFDIO_WAKE, &range);
+	close(page->faults);
+}
+
+static void *send_slow_page(void *data)
+{
+	const struct slow_page *page = data;
+	ssize_t sent = send(bench->server, page->bytes, page->size, MSG_NOSIGNAL);
+
+	return (void *)(intptr_t)(sent < 0 ? -errno : sent);
+}
+
+/* The relay is all connections', and waits for none. */
+static void held_up(void **state)
+{
+	struct slow_page page;
+	struct pollfd fault;
+	uint64_t begin;
+	void *sent;
+
+	(void)state;
+	refuse();
+	slow_page_make(&page);
+	assert_int_equal(pthread_create(&page.reader, NULL, send_slow_page, &page), 0);
+	fault = (struct pollfd){ .fd = page.faults, .events = POLLIN };
+	assert_int_equal(poll(&fault, 1, BENCH_PATIENCE_MS), 1);
+	begin = now_ms();
+	assert_int_equal(send_reply(), -EPIPE);
+	lose(TURNS);
+	assert_in_range(now_ms() - begin, 0, BENCH_PATIENCE_MS / 2);
+	slow_page_take_away(&page);
+	assert_int_equal(pthread_join(page.reader, &sent), 0);
+	assert_true((intptr_t)sent <= 0);
+	assert_null(talk_client_reads_refusal(bench, REPLY_IMPLICIT));
+	expect_no_more();
+	assert_null(talk_exchange(bench));
+	finish();
+}
+
+/* --- a connection that ends --------------------------------------------------------------------------- */
+
+static bool has_record(uint64_t cookie)
+{
+	struct conn conn;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(bench->programs->maps.conns), &cookie, &conn);
+}
+
+/* The relay's programs are amid a connection's record. */
+static void be_at(uint64_t cookie)
+{
+	const struct delivering delivering = { .at = cookie };
+	__u32 zero = 0;
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(bench->programs->maps.delivering), &zero,
+					     &delivering, BPF_ANY),
+			 0);
+}
+
+/* What they write must not be in the record of a connection that was made meanwhile. */
+static void ends_amid(void **state)
+{
+	(void)state;
+	for (int injected = 0; injected < 2; injected++) {
+		struct injection injection = { .kind = INJECT_LOST, .number = TURNS };
+
+		refuse();
+		injection.cookie = bench_cookie(bench);
+		be_at(injection.cookie);
+		close(watch);
+		bench_disconnect(bench);
+		assert_true(has_record(injection.cookie));
+		if (injected)
+			assert_int_equal(bench_inject(bench, &injection, NULL, 0), INJECTED_GONE);
+		else
+			assert_int_equal(send_reply_to(injection.cookie, TURNS, reply_length),
+					 -EPIPE);
+		assert_false(has_record(injection.cookie));
+		bench_close(bench);
+	}
+}
+
+/* Nothing stays of one that ends at any other time. */
+static void ends_else(void **state)
+{
+	uint64_t cookie;
+
+	(void)state;
+	refuse();
+	cookie = bench_cookie(bench);
+	be_at(cookie + 1);
+	close(watch);
+	bench_disconnect(bench);
+	assert_false(has_record(cookie));
+	bench_close(bench);
+}
+
+/* --- the deliverer ------------------------------------------------------------------------------------ */
+
+/* An error of a connection's is not the deliverer's, which all others need. */
+static void deliverer(void **state)
+{
+	(void)state;
+	bench = open_bench();
+	assert_false(relay_deliverer_is_broken(bench->deliverer[0], -EPIPE));
+	assert_false(relay_deliverer_is_broken(bench->deliverer[0], -ECONNRESET));
+	assert_false(relay_deliverer_is_broken(bench->deliverer[0], -ETIMEDOUT));
+	assert_true(relay_deliverer_is_broken(bench->deliverer[0], -EACCES));
+	assert_true(relay_deliverer_is_broken(bench->deliverer[0], -EBADMSG));
+	assert_int_equal(shutdown(bench->deliverer[1], SHUT_RDWR), 0);
+	assert_true(relay_deliverer_is_broken(bench->deliverer[0], -EPIPE));
+	bench_close(bench);
 }
 
 /* What it writes by itself would be taken for the answer. */
@@ -130,7 +313,7 @@ static void application_writes(void **state)
 	(void)state;
 	refuse();
 	assert_int_equal(send(bench->server, reply, reply_length, MSG_NOSIGNAL), -1);
-	assert_int_equal(send_reply(bench_cookie(bench), reply_length), -EPIPE);
+	assert_int_equal(send_reply(), -EPIPE);
 	expect_no_more();
 	finish();
 }
@@ -138,7 +321,12 @@ static void application_writes(void **state)
 static const struct promise promises[] = {
 	{ "the relay's answer goes out once, and the connection goes on", once, ONCE },
 	{ "one that is not whole, or for another connection, does not", nothing_else, ONCE },
-	{ "where it is lost, the connection ends", lost, ONCE },
+	{ "one that the relay cannot send is sent without it", sent_by_programs, ONCE },
+	{ "one of which a part may be out ends the connection", lost, ONCE },
+	{ "an application that has its socket does not hold up the relay", held_up, ONCE },
+	{ "a record stays that the relay's programs are at, and no longer", ends_amid, ONCE },
+	{ "no other record stays", ends_else, ONCE },
+	{ "what becomes of one connection does not break the deliverer", deliverer, ONCE },
 	{ "the application writes nothing in its place", application_writes, ONCE },
 };
 

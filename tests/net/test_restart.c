@@ -224,8 +224,8 @@ static void relay_killed_with_halves(void **state)
 	assert_in_range(day, blocks ? 5 : 6, 6);
 }
 
-/* As a relay leaves it that was killed while it was awake. */
-static void leave_awake(void)
+/* As a relay leaves it that was killed awake, and amid an answer. */
+static void leave_amid(void)
 {
 	struct injecting *injecting;
 	char path[320];
@@ -238,6 +238,7 @@ static void leave_awake(void)
 	close(fd);
 	assert_true(injecting != MAP_FAILED);
 	injecting->awake = 1;
+	injecting->reply_to = 1;
 	munmap(injecting, sizeof(*injecting));
 }
 
@@ -252,14 +253,20 @@ static void relay_killed_owing(void **state)
 	struct response response;
 
 	assert_true(relay > 0);
-	assert_int_equal(kill(relay, SIGSTOP), 0);
+	/* The application waits for each, so that it must not be woken. */
 	for (int i = 0; i < CLIENTS; i++) {
 		clients[i] = client_open(application->port);
-		client_printf(clients[i], "GET /unseen HTTP/1.1\r\nHost: a\r\n\r\n");
+		assert_int_equal(client_get(clients[i], "/", key.text), 200);
 	}
 	breathe();
-	leave_awake();
-	kill(relay, SIGKILL);
+	assert_int_equal(kill(relay, SIGSTOP), 0);
+	for (int i = 0; i < CLIENTS; i++)
+		client_printf(clients[i], "GET /unseen HTTP/1.1\r\nHost: a\r\n\r\n");
+	breathe();
+	for (int i = 0; i < CLIENTS; i++)
+		assert_true(client_sees_silence(clients[i], 20));
+	leave_amid();
+	assert_int_equal(kill(relay, SIGKILL), 0);
 	daemon_kill();
 	daemon_start();
 	for (int i = 0; i < CLIENTS; i++) {
@@ -271,6 +278,54 @@ static void relay_killed_owing(void **state)
 	expect_seen(application, "/unseen", 0);
 }
 
+/* The next relay, once the daemon has started it. */
+static pid_t await_relay(pid_t former)
+{
+	pid_t relay = former;
+
+	for (int i = 0; i < 1000 && (relay <= 0 || relay == former); i++) {
+		breathe();
+		relay = process_find(RELAY);
+	}
+	assert_true(relay > 0 && relay != former);
+	return relay;
+}
+
+/*
+ * Killed amid them, in any of many moments: those that end a connection come, too, though an application
+ * may be told to close it by then.
+ */
+static void relay_killed_amid(void **state)
+{
+	enum { CLIENTS = 240, LAST = 40, ROUNDS = 4, STEP_US = 400 };
+	struct client *clients[CLIENTS];
+	struct response response;
+	pid_t relay = process_find(RELAY);
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < CLIENTS; i++) {
+			clients[i] = client_open(applications[NGINX].port);
+			assert_int_equal(client_get(clients[i], "/unseen", unknown_key()), 401);
+		}
+		assert_int_equal(kill(relay, SIGSTOP), 0);
+		for (int i = 0; i < CLIENTS; i++)
+			client_printf(clients[i], "GET /unseen HTTP/1.1\r\nHost: a\r\n%s\r\n",
+				      i < LAST ? "Connection: close\r\n" : "");
+		breathe();
+		assert_int_equal(kill(relay, SIGCONT), 0);
+		usleep(500 + round * STEP_US);
+		assert_int_equal(kill(relay, SIGKILL), 0);
+		for (int i = 0; i < CLIENTS; i++) {
+			assert_int_equal(client_read(clients[i], false, &response), 0);
+			assert_int_equal(response.status, 401);
+		}
+		close_all_clients();
+		relay = await_relay(relay);
+	}
+	expect_seen(&applications[NGINX], "/unseen", 0);
+}
+
 /* What a relay was to end when it was killed is ended by the next. */
 static void relay_killed_before_ends(void **state)
 {
@@ -280,7 +335,7 @@ static void relay_killed_before_ends(void **state)
 
 	client_printf(client, "GET /no-version\r\n\x01");
 	assert_int_equal(client_read(client, false, &response), 0);
-	assert_int_equal(kill(process_find(RELAY), SIGKILL), 0);
+	assert_int_equal(kill(await_relay(0), SIGKILL), 0);
 	assert_true(client_sees_end(client, PATIENCE_MS));
 }
 
@@ -400,6 +455,7 @@ static const struct promise promises[] = {
 	  relay_killed_with_halves, EACH_APPLICATION },
 	{ "the relay is killed: answers that it owed are sent by the next", relay_killed_owing,
 	  EACH_APPLICATION },
+	{ "the relay is killed amid answers: each comes", relay_killed_amid, ONCE },
 	{ "the relay is killed: connections that it was to end are ended by the next",
 	  relay_killed_before_ends, EACH_APPLICATION },
 	{ "a day's count survives a reboot", reboot, ONCE },
