@@ -251,7 +251,7 @@ bench-core: ## measure what a decision takes in the kernel, part by part, and ea
 	$(Q)scripts/setup --bench
 	$(Q)$(MAKE) --no-print-directory all build/bench/core
 	$(Q)build/bench/core
-	$(Q)tests/perf/live.py
+	$(Q)tests/perf/live.py $(BENCH_OPTIONS)
 
 bench-keys: ## measure what 1,000,000 keys cost, some minutes (as root)
 	$(Q)scripts/setup --bench

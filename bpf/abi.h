@@ -258,8 +258,9 @@ enum injected {
 };
 
 /*
- * Value of `injecting`, a single element in memory that the relay shares. Datagrams are dealt with
- * while they are sent, so that it is always about the one at hand; but for `awake`.
+ * Value of `injecting`, a single element in memory that the relay shares. What it sends is dealt with
+ * while it is sent, so that it is always about the datagram at hand, and reply_to about the message on the
+ * deliverer; but for `awake`.
  */
 struct injecting {
 	struct injection

@@ -4,8 +4,9 @@
  * answered, eaten, or handed to the relay.
  *
  * A buffer is judged as a whole and keeps its length, because the kernel counts it as read by the
- * length the program leaves it with. A refused one is sent back out of its own socket, where the
- * message program (answer.bpf.c) puts the answer in its place. One that holds less than a request's
+ * length the program leaves it with. A refused one is eaten, and the relay sends the answer; where the
+ * application does not wait for it, it is sent back out of its own socket, and the message program
+ * (answer.bpf.c) puts the answer in its place. One that holds less than a request's
  * head, or more than one request, goes to the relay, and what comes behind it follows, until the
  * relay has given back all of it (inject.bpf.c).
  */
@@ -18,7 +19,7 @@
 #include "handoff.bpf.h"
 #include "judge.bpf.h"
 
-/* A buffer up to here is copied into one piece to be sent back out; a larger one costs a hint. */
+/* A buffer up to here is copied into one piece to be sent back out; a larger one goes to the relay. */
 #define TURN_ROUND_MAX 16384
 
 #define CUT_MAX 4095 /* bytes that bpf_skb_adjust_room() takes at once */
@@ -211,12 +212,12 @@ static __noinline int answer(struct judgement *judged)
 {
 	struct __sk_buff *skb = judged->skb;
 	struct conn *conn = judged->conn;
-	const struct handoff hint = { .cookie = judged->cookie, .kind = HANDOFF_ANSWER };
+	const struct handoff record = { .cookie = judged->cookie, .kind = HANDOFF_ANSWER };
 	bool large = skb->len > TURN_ROUND_MAX, quiet = large || should_be_quiet(judged->tcp);
 
 	conn->answering = ANSWERING_BUFFER;
 	if (quiet && sink_takes(skb) &&
-	    (conn->closing ? tell_relay(&hint, RELAY_BACKLOG)
+	    (conn->closing ? tell_relay(&record, RELAY_BACKLOG)
 			   : tell_reply(conn, judged->tcp, judged->cookie)))
 		return eat(skb, judged->tcp);
 	/* Each fragment would be sent as a message of its own, so there must be but one. */

@@ -8,7 +8,7 @@
  * socket is told EAGAIN, which servers that use threads take for the end: they close, and may take
  * the answer with them. The one verdict that wakes nobody is a redirect that fails. So a buffer that
  * the application is not to see is redirected to the sink, a socket that nothing can be sent on, and
- * the relay sends another in its place. Where there is no relay, the application is woken.
+ * the relay sends the answer. Where there is no relay, the application is woken.
  */
 #ifndef SLUICE_HANDOFF_BPF_H
 #define SLUICE_HANDOFF_BPF_H
@@ -99,12 +99,11 @@ static __always_inline void hand_in(void *record)
 
 /*
  * Tell the relay something that goes without bytes. Returns false where it could not be told. A function of
- * its own, with what it needs of the stack: see sluice_inject().
+ * its own, with what it needs of the stack: Linux 6.1 gives a program and what it calls 512 bytes in all.
  *
  * backlog	bytes that may be in the ring buffer already
  */
-static __noinline __attribute__((unused)) bool tell_relay(const struct handoff *record,
-							  __u64 backlog)
+core_function bool tell_relay(const struct handoff *record, __u64 backlog)
 {
 	struct handoff *to;
 

@@ -3,7 +3,8 @@
  * The relay's way back in: each datagram on its injector is bytes of a connection, or a struct
  * injection. Bytes are judged here as the verdict program would judge them. What is to be passed comes
  * out at the injector's other end, and the relay sends it on its deliverer, whose program gives it to
- * the application. What is refused turns into an answer.
+ * the application. What is refused turns into an answer. The gate's answers to what the verdict program
+ * refused are sent on the deliverer, too, and go out to the client.
  *
  * The injector's program runs when the relay sends, without the connection's lock: see conn.bpf.h.
  *

@@ -95,7 +95,7 @@ struct one_socket sink SEC(".maps") __weak;
 /* The relay's way back in. */
 struct one_socket injectors SEC(".maps") __weak;
 
-/* The relay's way to applications: a TCP socket, what is sent on which is redirected. */
+/* The relay's way to applications and clients: a TCP socket, what is sent on which is redirected. */
 struct one_socket deliverers SEC(".maps") __weak;
 
 /* To the relay: struct handoff. It outlives whoever reads it. */
@@ -104,7 +104,7 @@ struct {
 	__uint(max_entries, 4 * 1024 * 1024);
 } handoff SEC(".maps") __weak;
 
-/* Beside the injector: what the datagram at hand is, and what becomes of it. */
+/* Between the relay and the programs that it runs: what is at hand, and what becomes of it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

@@ -5,8 +5,8 @@
 
 #include "abi.h"
 #include "core.h"
+#include "limit.h"
 
-#define REPLY_MINUTE_MS	      60000ULL
 #define REPLY_RETRY_AFTER_MAX 99999 /* what its place can hold */
 #define REPLY_TRACE_PART      6	    /* characters of a trace id that one random number makes */
 
@@ -24,7 +24,7 @@ core_inline void reply_put_digits(__u8 *p, int width, __u64 value)
 /* Write the seconds until a minute since the epoch, RFC 9110 10.2.3. */
 core_inline void reply_put_retry_after(__u8 *p, __u32 reset_minute, __u64 now_ms)
 {
-	__u64 reset_ms = reset_minute * REPLY_MINUTE_MS;
+	__u64 reset_ms = reset_minute * LIMIT_MINUTE_MS;
 	__u64 seconds = reset_ms > now_ms ? (reset_ms - now_ms + 999) / 1000 : 1;
 
 	if (seconds > REPLY_RETRY_AFTER_MAX) /* the clock was set back by more than a day */

@@ -63,7 +63,7 @@ struct relay {
 	int sink[2];		     /* 0 is in the map; 1 is its peer */
 	int deliverer[2];	     /* likewise */
 	unsigned taken;		     /* records in this round */
-	unsigned answers;	     /* likewise, of answers that are due */
+	unsigned answers;	     /* likewise, of HANDOFF_REPLY */
 	struct streams streams;
 	struct packets packets;
 	struct replies replies;

@@ -2,8 +2,8 @@
 /*
  * The relay: a process of its own that does for the gate what its programs cannot
  * (bpf/handoff.bpf.h). It keeps bytes that cannot be judged yet and sends them back to be judged
- * (streams.h), sends packets again without their FIN (packets.h), and sends a buffer back in for each
- * that the gate ate, so that a refused request is answered without waking the application.
+ * (streams.h), sends packets again without their FIN (packets.h), and writes the answers to requests that
+ * were refused (replies.h), so that the application is not woken for them.
  *
  * It belongs to the gate rather than to the daemon, which starts it: it goes on while the daemon is
  * dead or stopped, and ends when the gate is taken down. A new daemon puts a relay of its own version

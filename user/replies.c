@@ -168,7 +168,7 @@ size_t replies_write(const struct replies *replies, const struct owed *owed, uin
 				      now_ms);
 	if (template->reset_at)
 		reply_put_digits(ret_bytes + template->reset_at, REPLY_RESET_WIDTH,
-				 owed->reset_minute * REPLY_MINUTE_MS);
+				 owed->reset_minute * LIMIT_MINUTE_MS);
 	/* A HEAD request's answer ends before the body, in which the trace id stands. */
 	if (owed->head_only)
 		return length;

@@ -13,6 +13,7 @@
 #include "check.h"
 #include "fake_kernel.h"
 #include "limit.h"
+#include "stored_number.h"
 #include "temp_folder.h"
 #include "util.h"
 
@@ -96,22 +97,6 @@ static inline void assert_failure(int status, const char *code, const char *mess
 	assert_int_equal(failure.status, status);
 	assert_string_equal(failure.code, code);
 	assert_non_null(strstr(failure.message, message));
-}
-
-/* What is on disk at this moment, seen by another connection: one number. */
-static inline int read_disk(const char *sql)
-{
-	sqlite3_stmt *statement;
-	sqlite3 *database;
-	int number;
-
-	assert_int_equal(sqlite3_open(temp_path("sluice.db"), &database), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-	number = sqlite3_column_int(statement, 0);
-	sqlite3_finalize(statement);
-	assert_int_equal(sqlite3_close(database), SQLITE_OK);
-	return number;
 }
 
 #define on_stage(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)

@@ -15,6 +15,7 @@
 
 #include "check.h"
 #include "store_schema.h"
+#include "stored_number.h"
 #include "temp_folder.h"
 #include "util.h"
 
@@ -77,21 +78,6 @@ static inline void change_file(const char *sql)
 	assert_int_equal(sqlite3_open(temp_path("sluice.db"), &database), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(database), SQLITE_OK);
-}
-
-static inline int read_number(const char *sql)
-{
-	sqlite3_stmt *statement;
-	sqlite3 *database;
-	int number;
-
-	assert_int_equal(sqlite3_open(temp_path("sluice.db"), &database), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-	number = sqlite3_column_int(statement, 0);
-	sqlite3_finalize(statement);
-	assert_int_equal(sqlite3_close(database), SQLITE_OK);
-	return number;
 }
 
 static inline void write_file(const char *text)

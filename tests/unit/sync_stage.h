@@ -109,14 +109,18 @@ static inline struct key_usage *usage_of(const struct key_record *record)
 	return &kernel->usage[policy_of(record)->slot];
 }
 
+/* A moment of which the kernel keeps the lower half, and a count of its minute. */
+#define USED_MS	    1767323045679ULL
+#define USED(count) ((USED_MS / 60000) << 32 | (count))
+
 /* What the kernel does with requests. */
-static inline void use(const struct key_record *record, uint64_t windows, uint64_t admitted)
+static inline void use(const struct key_record *record, uint64_t count, uint64_t admitted)
 {
 	struct key_usage *usage = usage_of(record);
 
-	usage->windows = windows;
+	usage->windows = USED(count);
 	usage->admitted = admitted;
-	usage->last_used = 45679;
+	usage->last_used = (uint32_t)USED_MS;
 }
 
 static inline struct key_record read_back(const struct key_record *record)

@@ -76,7 +76,7 @@ static void each_wrong_value_has_a_message_of_its_own(void **state)
 		assert_failure(400, "INVALID_ARGUMENT", cases[i].message);
 	}
 	assert_int_equal(kernel->puts, 0);
-	assert_int_equal(read_disk("SELECT count(*) FROM keys"), 0);
+	assert_int_equal(stored_number("SELECT count(*) FROM keys"), 0);
 }
 
 static void a_taken_label_is_a_conflict(void **state)
@@ -146,14 +146,14 @@ static int stored_at_put, revoked_at_removal, limit_at_put;
 static void look_at_put(const struct key_policy *policy)
 {
 	(void)policy;
-	stored_at_put = read_disk("SELECT count(*) FROM keys WHERE status = 0");
-	limit_at_put = read_disk("SELECT max(per_minute) FROM keys");
+	stored_at_put = stored_number("SELECT count(*) FROM keys WHERE status = 0");
+	limit_at_put = stored_number("SELECT max(per_minute) FROM keys");
 }
 
 static void look_at_removal(const struct key_digest *digest)
 {
 	(void)digest;
-	revoked_at_removal = read_disk("SELECT count(*) FROM keys WHERE status = 2");
+	revoked_at_removal = stored_number("SELECT count(*) FROM keys WHERE status = 2");
 }
 
 static void every_change_is_on_disk_before_it_is_in_force(void **state)
@@ -185,7 +185,7 @@ static void a_key_that_cannot_be_put_in_force_is_not_kept(void **state)
 				    &record),
 			 -EIO);
 	assert_failure(503, "UNAVAILABLE", "Nothing was changed.");
-	assert_int_equal(read_disk("SELECT count(*) FROM keys"), 0);
+	assert_int_equal(stored_number("SELECT count(*) FROM keys"), 0);
 	kernel->fail_put = 0;
 	create("acme", "prod");
 }
@@ -202,7 +202,7 @@ static void a_full_key_table_is_reported(void **state)
 	assert_failure(503, "UNAVAILABLE", "key table is full");
 	assert_failure(503, "UNAVAILABLE", "raise max_keys");
 	assert_failure(503, "UNAVAILABLE", "sluiced --remove");
-	assert_int_equal(read_disk("SELECT count(*) FROM keys"), 2);
+	assert_int_equal(stored_number("SELECT count(*) FROM keys"), 2);
 }
 
 static void a_locked_store_changes_nothing(void **state)
@@ -248,7 +248,7 @@ static void what_cannot_be_undone_is_told(void **state)
 	assert_int_equal(registry_edit(registry, record.id, &change, &unused, &failure), -EIO);
 	assert_failure(503, "UNAVAILABLE", "it is changed in the store, in force from the next");
 	assert_int_equal(sqlite3_close(locking), SQLITE_OK);
-	assert_int_equal(read_disk("SELECT count(*) FROM keys"), 2);
+	assert_int_equal(stored_number("SELECT count(*) FROM keys"), 2);
 	assert_int_equal(get(record.id).per_minute, 5);
 	assert_int_equal(policy_of(&record)->per_minute, 60);
 }

@@ -286,7 +286,7 @@ static void usage_is_saved_whole_or_not_at_all(void **state)
 	/* Nothing is left open: others may write, and so may we. */
 	change_file("DROP TRIGGER unlucky");
 	assert_int_equal(store_save_usage(store, usage, 2), 0);
-	assert_int_equal(read_number("SELECT sum(admitted) FROM keys"), 16);
+	assert_int_equal(stored_number("SELECT sum(admitted) FROM keys"), 16);
 	store_close(store);
 }
 

@@ -13,8 +13,8 @@ static void a_new_store_has_the_newest_schema(void **state)
 {
 	(void)state;
 	store_close(open_store());
-	assert_int_equal(read_number("PRAGMA user_version"), store_schema.version);
-	assert_int_equal(read_number("PRAGMA application_id"), STORE_APPLICATION_ID);
+	assert_int_equal(stored_number("PRAGMA user_version"), store_schema.version);
+	assert_int_equal(stored_number("PRAGMA application_id"), STORE_APPLICATION_ID);
 }
 
 static void a_new_store_is_the_owners_alone(void **state)
@@ -58,7 +58,7 @@ static void a_store_of_a_newer_version_is_refused(void **state)
 	change_file("PRAGMA user_version = 99");
 	assert_int_equal(try_open(), -EPROTO);
 	assert_non_null(strstr(why, "newer version"));
-	assert_int_equal(read_number("PRAGMA user_version"), 99);
+	assert_int_equal(stored_number("PRAGMA user_version"), 99);
 }
 
 static void another_programs_database_is_refused_and_untouched(void **state)
@@ -67,7 +67,7 @@ static void another_programs_database_is_refused_and_untouched(void **state)
 	change_file("CREATE TABLE theirs (a)");
 	assert_int_equal(try_open(), -EMEDIUMTYPE);
 	assert_non_null(strstr(why, "not a Sluice store"));
-	assert_int_equal(read_number("SELECT count(*) FROM sqlite_schema"), 1);
+	assert_int_equal(stored_number("SELECT count(*) FROM sqlite_schema"), 1);
 	change_file("DROP TABLE theirs; PRAGMA application_id = 7");
 	assert_int_equal(try_open(), -EMEDIUMTYPE);
 }
@@ -171,10 +171,10 @@ static void a_store_of_any_earlier_version_is_brought_up_to_date(void **state)
 	(void)state;
 	for (int former = 0; former <= 3; former++) {
 		assert_int_equal(migrate(good_steps, former), 0);
-		assert_int_equal(read_number("PRAGMA user_version"), former);
+		assert_int_equal(stored_number("PRAGMA user_version"), former);
 		assert_int_equal(migrate(good_steps, 3), 0);
-		assert_int_equal(read_number("PRAGMA user_version"), 3);
-		assert_int_equal(read_number("SELECT b FROM first"), 3);
+		assert_int_equal(stored_number("PRAGMA user_version"), 3);
+		assert_int_equal(stored_number("SELECT b FROM first"), 3);
 		assert_int_equal(unlink(temp_path("sluice.db")), 0);
 	}
 }
@@ -185,8 +185,8 @@ static void a_migration_that_fails_leaves_the_store_as_it_was(void **state)
 	assert_int_equal(migrate(bad_steps, 1), 0);
 	assert_int_equal(migrate(bad_steps, 2), -EIO);
 	assert_non_null(strstr(why, "nowhere"));
-	assert_int_equal(read_number("PRAGMA user_version"), 1);
-	assert_int_equal(read_number("SELECT a FROM first"), 1);
+	assert_int_equal(stored_number("PRAGMA user_version"), 1);
+	assert_int_equal(stored_number("SELECT a FROM first"), 1);
 }
 
 /* --- the pepper --------------------------------------------------------------------------------- */

@@ -118,7 +118,7 @@ static void changed_limits_keep_the_slot_and_what_is_used(void **state)
 	assert_int_equal(sync_change(joined, &record), 0);
 	assert_int_equal(policy_of(&record)->per_minute, 1);
 	assert_int_equal(policy_of(&record)->slot, slot);
-	assert_true(usage_of(&record)->windows == 77);
+	assert_true(usage_of(&record)->windows == USED(77));
 }
 
 static uint32_t version_met; /* by a change of the kernel's keys */
@@ -182,8 +182,8 @@ static void a_peek_shows_what_the_kernel_counted(void **state)
 	use(&record, 77, 5);
 	stored = read_back(&record);
 	sync_peek(joined, &stored);
-	assert_true(stored.windows == 77 && stored.admitted == 5);
-	assert_true(stored.last_used_ms == 45679);
+	assert_true(stored.windows == USED(77) && stored.admitted == 5);
+	assert_true(stored.last_used_ms == USED_MS);
 	assert_int_equal(stored.slot, record.slot);
 }
 
@@ -211,7 +211,7 @@ static void only_changed_usage_is_saved(void **state)
 	use(&busy, 77, 5);
 	assert_int_equal(sync_save_usage(joined), 0);
 	stored = read_back(&busy);
-	assert_true(stored.windows == 77 && stored.admitted == 5);
+	assert_true(stored.windows == USED(77) && stored.admitted == 5);
 
 	/* A value that only the store has survives where nothing was counted. */
 	assert_int_equal(
@@ -239,7 +239,7 @@ static void usage_counted_up_to_a_removal_is_saved(void **state)
 	use(&record, 78, 6);
 	assert_int_equal(sync_remove(joined, &record), 0);
 	stored = read_back(&record);
-	assert_true(stored.windows == 78 && stored.admitted == 6);
+	assert_true(stored.windows == USED(78) && stored.admitted == 6);
 	assert_int_equal(stored.status, KEY_REVOKED);
 }
 
@@ -256,7 +256,7 @@ static void usage_that_cannot_be_saved_now_is_saved_later(void **state)
 	assert_int_equal(sqlite3_close(other), SQLITE_OK);
 	assert_int_equal(sync_save_usage(joined), 0);
 	stored = read_back(&record);
-	assert_true(stored.windows == 77);
+	assert_true(stored.windows == USED(77));
 }
 
 static void a_sweep_marks_what_is_due_and_nothing_else(void **state)
@@ -283,7 +283,7 @@ static void a_sweep_marks_what_is_due_and_nothing_else(void **state)
 	assert_non_null(policy_of(&never));
 	stored = read_back(&due);
 	assert_int_equal(stored.status, KEY_EXPIRED);
-	assert_true(stored.windows == 77 && stored.admitted == 5);
+	assert_true(stored.windows == USED(77) && stored.admitted == 5);
 	stored = read_back(&later);
 	assert_int_equal(stored.status, KEY_ACTIVE);
 }
