@@ -125,7 +125,8 @@ core_inline bool decide_token(const struct token *token, __u32 length,
  * now_ms	milliseconds since the epoch
  * ret_grant	where decide_again() was asked before
  *
- * The record is copied first and its digest compared last: it may be another key's by then (abi.h).
+ * The record is copied first and its digest compared last: it may be another key's by then (abi.h). Or the
+ * same key's, of a later version: what is copied is taken for that of the version that was there before it.
  *
  * Returns true and the grant, else false and the decision.
  */
@@ -138,10 +139,11 @@ core_inline bool decide_key(const struct key_policy *policy, const struct key_di
 	ret_grant->version = 0;
 	if (!policy)
 		return decide_refuse(ret_decision, REPLY_INVALID_KEY);
+	version = core_load(policy->version);
+	core_barrier();
 	ret_grant->slot = core_load(policy->slot);
 	ret_grant->per_minute = core_load(policy->per_minute);
 	ret_grant->per_day = core_load(policy->per_day);
-	version = core_load(policy->version);
 	expires_ms = core_load(policy->expires_ms);
 	__builtin_memcpy(ret_grant->identity, policy->identity, IDENTITY_SIZE);
 	core_barrier();

@@ -61,8 +61,10 @@ static __always_inline __u32 follow_stream(struct conn *conn, __u32 write_seq)
 	}
 	if (ahead >= 0)
 		return ahead;
+	/* First: whoever looks without the lock sees by it that the rest changes. */
+	core_store(conn->egress_seq, write_seq);
+	core_barrier();
 	follow_unseen(conn, -(__s64)ahead);
-	conn->egress_seq = write_seq;
 	return 0;
 }
 
@@ -113,20 +115,25 @@ core_function enum turn see_turn(const struct conn *conn, const struct tcp_sock 
 	const struct response *response = &conn->response;
 	bool due = core_load(conn->answer_due);
 	bool answering = core_load(conn->answering) == ANSWERING_BUFFER;
-	__u32 write_seq;
+	__u32 write_seq, egress_seq;
 	__s32 unseen;
+	__u64 skip;
 
 	core_barrier();
 	write_seq = core_load(tcp->write_seq);
 	core_barrier();
-	unseen = write_seq - core_load(conn->egress_seq);
+	egress_seq = core_load(conn->egress_seq);
+	unseen = write_seq - egress_seq;
 	if (answering || (conn->written && unseen < 0))
 		return TURN_EGRESS;
 	if (!conn->written || !unseen)
 		return due ? TURN_EGRESS : TURN_INGRESS;
 	if (!due)
 		return TURN_LOST;
-	if ((__u32)unseen != response->skip || response->state != RESPONSE_IN_BODY)
+	skip = core_load(response->skip);
+	core_barrier();
+	if ((__u32)unseen != skip || response->state != RESPONSE_IN_BODY ||
+	    core_load(conn->egress_seq) != egress_seq)
 		return TURN_EGRESS;
 	return TURN_PASSED;
 }

@@ -49,17 +49,23 @@ static __always_inline void close_record(__u64 cookie)
 /*
  * Be at a record without the socket's lock, until leave_record(): one at a time, which the relay is.
  *
- * Returns NULL where there is none.
+ * Returns NULL where there is none, or the socket is closed: whoever closed it may not have seen us. That
+ * is asked of this connection's record where it is found once more, as a cookie never comes back.
  */
 static __always_inline struct conn *enter_record(const __u64 *cookie)
 {
 	__u32 zero = 0;
 	struct delivering *relay = bpf_map_lookup_elem(&delivering, &zero);
+	struct conn *conn;
 
 	if (!relay)
 		return NULL;
 	core_exchange(relay->at, *cookie);
-	return bpf_map_lookup_elem(&conns, cookie);
+	conn = bpf_map_lookup_elem(&conns, cookie);
+	if (!conn || core_load(conn->closed))
+		return NULL;
+	core_exchange(relay->at, *cookie); /* a fence */
+	return bpf_map_lookup_elem(&conns, cookie) == conn ? conn : NULL;
 }
 
 /* The record is not to be used any more. */

@@ -109,7 +109,7 @@ static bool may_inject_bytes(const struct relay *relay)
  */
 static bool is_sent(struct relay *relay, int r)
 {
-	if (r && relay_deliverer_is_broken(relay->deliverer[0], r))
+	if (r && relay_deliverer_is_broken(relay->injecting, relay->deliverer[0], r))
 		loop_stop(&relay->loop);
 	return !r;
 }

@@ -126,17 +126,6 @@ int relay_deliver(int injector, int deliverer, size_t length)
 	return r;
 }
 
-bool relay_deliverer_is_broken(int deliverer, int error)
-{
-	struct tcp_info info = { 0 };
-	socklen_t length = sizeof(info);
-
-	/* Once a message was dropped, the kernel drops all. Else it is the other socket's error, or its own. */
-	return error == -EACCES || error == -EBADMSG ||
-	       getsockopt(deliverer, IPPROTO_TCP, TCP_INFO, &info, &length) ||
-	       info.tcpi_state != TCP_ESTABLISHED;
-}
-
 int relay_reply(struct injecting *injecting, int deliverer, const struct handoff *record,
 		const void *bytes, size_t length)
 {
@@ -147,4 +136,17 @@ int relay_reply(struct injecting *injecting, int deliverer, const struct handoff
 	r = send_whole(deliverer, bytes, length);
 	injecting->reply_to = 0;
 	return r;
+}
+
+bool relay_deliverer_is_broken(struct injecting *injecting, int deliverer, int error)
+{
+	static const struct handoff nobody = { .cookie = UINT64_MAX };
+	struct tcp_info info = { 0 };
+	socklen_t length = sizeof(info);
+
+	if (error == -EBADMSG || getsockopt(deliverer, IPPROTO_TCP, TCP_INFO, &info, &length) ||
+	    info.tcpi_state != TCP_ESTABLISHED)
+		return true;
+	/* The other socket's error may be the same. Once a message was dropped, the kernel drops all. */
+	return error == -EACCES && relay_reply(injecting, deliverer, &nobody, "", 1) == -EACCES;
 }

@@ -58,8 +58,9 @@ int relay_reply(struct injecting *injecting, int deliverer, const struct handoff
 /*
  * Whether nothing can be sent on the deliverer any more, for any connection.
  *
+ * injecting	the map's element
  * error	of relay_deliver() or relay_reply()
  */
-bool relay_deliverer_is_broken(int deliverer, int error);
+bool relay_deliverer_is_broken(struct injecting *injecting, int deliverer, int error);
 
 #endif
