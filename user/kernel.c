@@ -168,9 +168,19 @@ static int check_standing(const struct kernel *kernel, const struct kernel_optio
 			  char *why, size_t size)
 {
 	char clause[PATH_MAX + 64];
+	int r = kernel_check_layout(kernel, clause, sizeof(clause));
 
-	if (!kernel_check_layout(kernel, clause, sizeof(clause)))
+	if (!r)
 		return 0;
+	if (r == -EACCES && options->to_remove)
+		return explain(r, why, size, "The gate pinned in %s %s.", kernel->pin_folder,
+			       clause);
+	if (r == -EACCES)
+		return explain(
+			r, why, size,
+			"The gate pinned in %s %s. It goes on enforcing as it is. As root, run "
+			"%s, which takes it down; then start this daemon again.",
+			kernel->pin_folder, clause, options->remove);
 	if (options->to_remove)
 		return explain(-ESTALE, why, size,
 			       "The gate pinned in %s is not of this version of Sluice: %s.",

@@ -42,9 +42,9 @@ struct kernel_options {
  * Traffic is not gated before kernel_enforce(), and programs that were pinned go on as they were
  * up to kernel_put_programs(). A failure leaves nothing behind that was not there.
  *
- * Errors: -EBUSY another daemon holds the folder, -EPERM it belongs to another user, -ENOTSUP the
- * kernel cannot do what the gate needs, -ESTALE pinned maps have a layout this version cannot
- * read, or what a system call returned.
+ * Errors: -EBUSY another daemon holds the folder, -EPERM it belongs to another user, -EACCES the
+ * pins in it do, -ENOTSUP the kernel cannot do what the gate needs, -ESTALE pinned maps have a
+ * layout this version cannot read, or what a system call returned.
  */
 int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel, char *why,
 		size_t why_size);

@@ -74,7 +74,8 @@ int kernel_remove_leftovers(const struct kernel *kernel);
 
 /*
  * kernel_layout.c: whether the gate that is pinned can be taken over by this version. -ESTALE: it
- * cannot, and clause says why, or what a system call returned.
+ * cannot, and clause says why; -EACCES: it is another user's, and clause says whose; or what a system
+ * call returned.
  */
 int kernel_check_layout(const struct kernel *kernel, char *clause, size_t size);
 

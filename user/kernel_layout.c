@@ -27,7 +27,26 @@ const struct kernel_link kernel_links[KERNEL_LINKS] = {
 /* Say in a clause what is not as it should be. */
 #define differ(clause, size, ...) say_why(-ESTALE, clause, size, __VA_ARGS__)
 
-/* Open a pin that must be of that kind, as /proc names it. Returns the descriptor or -ESTALE. */
+/* Say why a pin cannot be opened: somebody else's pins are told apart from what is no pin. */
+static int refuse_pin(int error, const char *name, const char *path, char *clause, size_t size)
+{
+	char owner[USER_TEXT_SIZE], us[USER_TEXT_SIZE];
+	struct stat status;
+
+	if ((error != EACCES && error != EPERM) || stat(path, &status))
+		return differ(clause, size, "%s is missing, or no pin", name);
+	if (status.st_uid == geteuid())
+		return differ(clause, size, "%s cannot be opened: %s", name, strerror(error));
+	user_format(status.st_uid, owner);
+	user_format(geteuid(), us);
+	return say_why(-EACCES, clause, size, "belongs to %s, and this daemon runs as %s", owner,
+		       us);
+}
+
+/*
+ * Open a pin that must be of that kind, as /proc names it. Returns the descriptor; -EACCES where it is
+ * another user's, else -ESTALE.
+ */
 static int open_pin(const struct kernel *kernel, const char *name, const char *kind, char *clause,
 		    size_t size)
 {
@@ -36,7 +55,7 @@ static int open_pin(const struct kernel *kernel, const char *name, const char *k
 
 	fd = r ? -1 : bpf_obj_get(path);
 	if (fd < 0)
-		return differ(clause, size, "%s is missing, or no pin", name);
+		return refuse_pin(r ? -r : errno, name, path, clause, size);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	if (readlink(link, target, sizeof(target) - 1) > 0 && strstr(target, kind))
 		return fd;
@@ -136,7 +155,7 @@ int kernel_check_layout(const struct kernel *kernel, char *clause, size_t size)
 	}
 	for (size_t i = 0; !r && i < KERNEL_LINKS; i++)
 		r = check_link(kernel, &kernel_links[i], clause, size);
-	if (r && r != -ESTALE)
+	if (r && r != -ESTALE && r != -EACCES)
 		snprintf(clause, size, "%s", strerror(-r));
 	return r;
 }

@@ -8,12 +8,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "state_folder.h"
+#include "util.h"
 
 static int explain(int r, const char *path, const char *what, char *why, size_t why_size)
 {
 	snprintf(why, why_size, "The folder %s cannot be %s: %s.", path, what, strerror(-r));
 	return r;
+}
+
+static void explain_owner(const char *path, uid_t uid, char *why, size_t why_size)
+{
+	char owner[USER_TEXT_SIZE], us[USER_TEXT_SIZE], way[CONFIG_PATH_SIZE + 64];
+
+	user_format(uid, owner);
+	user_format(geteuid(), us);
+	if (uid)
+		snprintf(way, sizeof(way),
+			 "Start it as that user, as the service is (systemctl "
+			 "start sluiced)");
+	else /* root has tried it, and it is to be a service now */
+		snprintf(way, sizeof(way), "As root, run: chown -R %u %s", geteuid(), path);
+	snprintf(why, why_size,
+		 "The folder %s belongs to %s, and this daemon runs as %s. %s; or name another "
+		 "folder with --state.",
+		 path, owner, us, way);
 }
 
 int state_folder_open(const char *path, char *why, size_t why_size)
@@ -29,7 +49,7 @@ int state_folder_open(const char *path, char *why, size_t why_size)
 		return -ENOTDIR;
 	}
 	if (status.st_uid != geteuid()) {
-		snprintf(why, why_size, "The folder %s belongs to another user.", path);
+		explain_owner(path, status.st_uid, why, why_size);
 		return -EPERM;
 	}
 	if (status.st_mode & 077) {

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <time.h>
@@ -165,6 +166,16 @@ int say_why(int error, char *why, size_t size, const char *format, ...)
 	vsnprintf(why, size, format, values);
 	va_end(values);
 	return error;
+}
+
+void user_format(uid_t uid, char ret_text[USER_TEXT_SIZE])
+{
+	const struct passwd *user = getpwuid(uid);
+
+	if (user)
+		snprintf(ret_text, USER_TEXT_SIZE, "%.40s (uid %u)", user->pw_name, uid);
+	else
+		snprintf(ret_text, USER_TEXT_SIZE, "uid %u", uid);
 }
 
 int path_join(char *ret_path, size_t size, const char *folder, const char *name)

@@ -78,6 +78,12 @@ int rfc3339_parse(const char *text, uint64_t *ret_ms);
 int say_why(int error, char *why, size_t size, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* "root (uid 0)", and "uid 990" where the number has no name. */
+#define USER_TEXT_SIZE 64
+
+/* Write whose that number is. */
+void user_format(uid_t uid, char ret_text[USER_TEXT_SIZE]);
+
 /* Write "folder/name", size bytes at most. Returns 0 or -ENAMETOOLONG. */
 int path_join(char *ret_path, size_t size, const char *folder, const char *name);
 

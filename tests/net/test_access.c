@@ -305,6 +305,31 @@ static void lives_as_service(void **state)
 	each_file(stage.state, expect_owner, NULL);
 }
 
+/* The gate that root has tried goes on, and the service that is to follow says whose it is. */
+static void finds_gate_of_root(void **state)
+{
+	struct key key;
+	int status;
+
+	(void)state;
+	as_root();
+	daemon_start();
+	daemon_stop();
+	as_service(unit_capabilities("AmbientCapabilities="));
+	status = process_stop(process_start(stage.daemon_log, daemon_command(0)), 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	assert_int_equal(count_lines(stage.daemon_log, " belongs to root (uid 0), and this daemon "
+						       "runs as sluice (uid 64321). It goes on"),
+			 1);
+	assert_int_equal(count_lines(stage.daemon_log, "As root, run sluiced --remove --pin"), 1);
+	assert_int_equal(client_get(client_open(applications[THREADED].port), "/", NULL), 401);
+	close_all_clients();
+	assert_int_equal(daemon_remove(), 0);
+	start_service();
+	key = key_limited(0, 0);
+	expect_gate(&key);
+}
+
 /* What root's --remove saves of the counts is still the service's to read. */
 static void goes_on_after_removal(void **state)
 {
@@ -574,6 +599,8 @@ static const struct promise promises[] = {
 	  lives_as_service, ONCE },
 	{ "root takes the gate of that user down, and leaves the user's files to the user",
 	  goes_on_after_removal, ONCE },
+	{ "a gate that root made is not taken over: whose it is and the way out are told",
+	  finds_gate_of_root, ONCE },
 	{ "root backs up and removes without the capabilities that this does not take",
 	  needs_no_more, ONCE },
 	{ "as root the daemon gives up what it does not need, the relay everything", drops_as_root,

@@ -58,8 +58,33 @@ static void test_of_another_user(void **state)
 	if (geteuid())
 		skip();
 	expect("state", 0, NULL);
-	assert_int_equal(chown(temp_path("state"), 65534, 65534), 0);
-	expect("state", -EPERM, "belongs to another user.");
+	assert_int_equal(chown(temp_path("state"), 64321, 64321), 0);
+	expect("state", -EPERM,
+	       " belongs to uid 64321, and this daemon runs as root (uid 0). Start it as that "
+	       "user, "
+	       "as the service is (systemctl start sluiced); or name another folder with --state.");
+}
+
+/* A folder that root made, and a daemon that is not root. */
+static void test_of_root(void **state)
+{
+	char expected[512];
+	int r;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	expect("state", 0, NULL);
+	assert_int_equal(chmod(temp_path(""), 0711), 0);
+	assert_int_equal(seteuid(64321), 0);
+	r = state_folder_open(temp_path("state"), why, sizeof(why));
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(r, -EPERM);
+	snprintf(expected, sizeof(expected),
+		 "belongs to root (uid 0), and this daemon runs as uid 64321. As root, run: chown "
+		 "-R 64321 %s; or name another folder with --state.",
+		 temp_path("state"));
+	assert_non_null(strstr(why, expected));
 }
 
 static void test_no_folder(void **state)
@@ -79,6 +104,7 @@ int main(void)
 		ROW("a folder that is absent is made, for its owner alone", test_made),
 		ROW("a folder that others may look into is refused", test_open_to_others),
 		ROW("a folder of another user is refused", test_of_another_user),
+		ROW("one of root's is, too, and the way out is told", test_of_root),
 		ROW("what is no folder, and cannot be made one, is told", test_no_folder),
 	};
 
