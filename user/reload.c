@@ -102,7 +102,7 @@ static void print_ports(FILE *out, struct kernel *kernel, const struct config *f
 	for (size_t i = 0; i < from->port_count; i++)
 		if (!config_find_port(to, from->ports[i].port) &&
 		    !is_leaving(kernel, from->ports[i].port))
-			fprintf(out, "port %u is no longer protected\n", from->ports[i].port);
+			fprintf(out, "port %u is no longer protected: it is open to all from now on\n", from->ports[i].port);
 }
 
 static int describe(const struct reload *reload, const struct config *to, char **ret_changes,

@@ -254,8 +254,10 @@ static int report_failure(const struct arguments *arguments, int error, const ch
 	} else {
 		fprintf(stderr, "sluice: %s\n", message);
 		if (error == -ENOTCONN)
-			fputs("Start it with `sluiced --port N` as root, or say with --socket PATH "
-			      "where it listens.\n",
+			/* With other ports it would open one that is protected. */
+			fputs("Start it as it was started before, such as with `systemctl start "
+			      "sluiced`, or say with\n--socket PATH where it listens. A gate that "
+			      "stands stays in force meanwhile.\n",
 			      stderr);
 	}
 	return error == -ENOTCONN || error == -EACCES ? EXIT_UNREACHABLE : EXIT_REFUSED;

@@ -231,9 +231,35 @@ static int start_relay(struct daemon *daemon)
 	return 0;
 }
 
+/* Ports of a gate that is taken over which the configuration names no more. */
+struct dropped {
+	const struct config *config;
+	uint16_t ports[GATES_MAX];
+	size_t count;
+};
+
+static int note_dropped(const struct gate_key *key, const struct gate *gate, bool own, void *data)
+{
+	struct dropped *dropped = data;
+
+	(void)gate;
+	if (own && !config_find_port(dropped->config, key->port) && dropped->count < GATES_MAX)
+		dropped->ports[dropped->count++] = key->port;
+	return 0;
+}
+
+/* That a port was opened is told: whoever started the daemon may not have meant it. */
 static int put_gates(struct daemon *daemon)
 {
-	return gates_put(daemon->kernel, &daemon->config, false, daemon->why, sizeof(daemon->why));
+	struct dropped dropped = { .config = &daemon->config };
+	int r;
+
+	kernel_each_gate(daemon->kernel, note_dropped, &dropped);
+	r = gates_put(daemon->kernel, &daemon->config, false, daemon->why, sizeof(daemon->why));
+	for (size_t i = 0; !r && i < dropped.count; i++)
+		log_warning("Port %u is no longer protected: it is open to all from now on.",
+			    dropped.ports[i]);
+	return r;
 }
 
 static int enforce(struct daemon *daemon)

@@ -102,7 +102,7 @@ static void port_comes_and_goes(void **state)
 	send_unjudged(gated, "/whole", key.text);
 	client_printf(gated, "GET /half HTTP/1.1\r\nHost: a\r\nAuthor");
 	configure("", application->port);
-	reload(200, "is no longer protected");
+	reload(200, "is no longer protected: it is open to all from now on");
 	client_printf(gated, "ization: Bearer %s\r\n\r\n", key.text);
 	for (int i = 0; i < 2; i++) {
 		struct response response;
@@ -118,6 +118,30 @@ static void port_comes_and_goes(void **state)
 	reload(200, "is protected");
 	assert_int_equal(client_get(gated, "/", key.text), 200);
 	assert_int_equal(client_get(client_open(application->port), "/", NULL), 401);
+}
+
+/* A daemon that starts without a port that was protected opens it, and says so. */
+static void start_without_a_port(void **state)
+{
+	const uint16_t port = applications[THREADED].port;
+	char text[128];
+	size_t before;
+
+	(void)state;
+	start_configured();
+	assert_int_equal(client_get(client_open(port), "/", NULL), 401);
+	daemon_stop();
+	configure("", port);
+	before = count_lines(stage.daemon_log, "is no longer protected");
+	daemon_start();
+	assert_int_equal(client_get(client_open(port), "/", NULL), 200);
+	snprintf(text, sizeof(text),
+		 "Port %u is no longer protected: it is open to all from now on.", port);
+	assert_int_equal(count_lines(stage.daemon_log, text), 1);
+	assert_int_equal(count_lines(stage.daemon_log, "is no longer protected"), before + 1);
+	daemon_stop();
+	daemon_start();
+	assert_int_equal(count_lines(stage.daemon_log, "is no longer protected"), before + 1);
 }
 
 static void settings_of_a_port(void **state)
@@ -367,6 +391,8 @@ static void under_load(void **state)
 static const struct promise promises[] = {
 	{ "a port comes and goes; open connections are never judged by nobody", port_comes_and_goes,
 	  EACH_APPLICATION },
+	{ "a start without a port that was protected opens it, and says so", start_without_a_port,
+	  ONCE },
 	{ "a port's settings hold for new connections, and open ones keep theirs",
 	  settings_of_a_port, ONCE },
 	{ "another key_word is in force at once, and set back, too", key_word, ONCE },
