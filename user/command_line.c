@@ -24,7 +24,9 @@ enum option_value {
 };
 
 const struct option_row config_rows_before[] = {
-	{ "port", "N", OPTION_PORT, "protect this TCP port; may be given several times" },
+	{ "port", "N", OPTION_PORT,
+	  "protect this TCP port; may be given several times;\n"
+	  "                         with it the [port N] sections of the file choose no ports" },
 };
 const size_t config_rows_before_count = ARRAY_SIZE(config_rows_before);
 

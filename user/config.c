@@ -59,11 +59,10 @@ struct config_port *config_add_port(struct config *config, uint32_t port)
 static int read_file(const struct command_line *line, const char *default_file,
 		     struct config *config, char *why, size_t why_size)
 {
-	if (line->file)
-		return config_read_file(line->file, config, why, why_size);
-	if (access(default_file, F_OK) && errno == ENOENT)
+	if (!line->file && access(default_file, F_OK) && errno == ENOENT)
 		return 0;
-	return config_read_file(default_file, config, why, why_size);
+	config->file = line->file ? line->file : default_file;
+	return config_read_file(config->file, config, why, why_size);
 }
 
 static bool reads_file(enum config_action action)
@@ -79,6 +78,7 @@ static void apply_ports(const struct command_line *line, struct config *config)
 
 	if (!line->port_count)
 		return;
+	config->ports_given = true;
 	config->port_count = 0;
 	for (size_t i = 0; i < line->port_count; i++) {
 		const struct config_port *named = config_find_port(&file, line->ports[i]);
@@ -87,6 +87,9 @@ static void apply_ports(const struct command_line *line, struct config *config)
 		if (named)
 			*port = *named;
 	}
+	for (size_t i = 0; i < file.port_count; i++)
+		if (!config_find_port(config, file.ports[i].port))
+			config->unused_ports[config->unused_count++] = file.ports[i].port;
 }
 
 /* Put what the command line says of one setting, for every port where it is a port's. */

@@ -85,7 +85,15 @@ struct config {
 	struct config_shed shed;
 	struct config_port ports[CONFIG_PORTS_MAX];
 	size_t port_count;
+	/* Ports of the file that the command line, which names others, leaves unused. */
+	uint32_t unused_ports[CONFIG_PORTS_MAX];
+	size_t unused_count;
+	bool ports_given; /* the command line names the ports */
+	const char *file; /* that was read, the caller's text; NULL: none */
 };
+
+/* The sentence without its full stop on an unused port: the port and the file. */
+#define CONFIG_UNUSED_PORT "[port %u] in %s is not used: --port on the command line names the ports"
 
 /*
  * Read the command line and the configuration file it names, or default_file where it names none

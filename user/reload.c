@@ -117,6 +117,8 @@ static int describe(const struct reload *reload, const struct config *to, char *
 		print_differences(out, shed_settings, shed_setting_count, "shed: ", &from->shed,
 				  &to->shed);
 		print_ports(out, reload->kernel, from, to);
+		for (size_t i = 0; i < to->unused_count; i++)
+			fprintf(out, CONFIG_UNUSED_PORT "\n", to->unused_ports[i], to->file);
 		if (!fclose(out))
 			return 0;
 		free(*ret_changes);

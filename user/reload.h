@@ -26,8 +26,8 @@ struct reload {
 /*
  * Read the command line and the file again, and put what they say in force.
  *
- * ret_changes	what is different from before, a sentence without its full stop a line, for the
- *		caller to free; empty where nothing is
+ * ret_changes	what is different from before, a sentence without its full stop a line, and what
+ *		of the file is not used; for the caller to free, empty where there is nothing to tell
  * ret_failure	on failure, what is wrong: INVALID_ARGUMENT in the file or the command line, CONFLICT
  *		a setting that cannot change or a port that another daemon has, UNAVAILABLE the kernel
  *		side failed. All is as it was, but where the message says that it is not.

@@ -35,6 +35,8 @@ void standing_log_start(const struct config *config, const struct kernel *kernel
 			 config->ports[i].keep_identity
 				 ? "the Authorization line is kept"
 				 : "the Authorization line is swapped for X-Key-Id");
+	for (size_t i = 0; i < config->unused_count; i++)
+		log_warning(CONFIG_UNUSED_PORT ".", config->unused_ports[i], config->file);
 	log_info("The gate is on the sockets of cgroup %s, pinned in %s%s.", kernel_cgroup(kernel),
 		 config->pin,
 		 kernel_taken_over(kernel) ? "; it stood already and was taken over" : "");

@@ -144,6 +144,28 @@ static void start_without_a_port(void **state)
 	assert_int_equal(count_lines(stage.daemon_log, "is no longer protected"), before + 1);
 }
 
+/* With --port a section of another port is not used; the log and each reload's answer say so. */
+static void unused_section(void **state)
+{
+	char text[256];
+
+	(void)state;
+	snprintf(text, sizeof(text),
+		 "[port %d] in %s is not used: --port on the command line names the ports",
+		 OTHER_PORT, stage.configuration);
+	configure("", 0);
+	daemon_start();
+	assert_int_equal(count_lines(stage.daemon_log, "is not used"), 0);
+	reload(200, "\"changes\":[]");
+	configure("[port 9100]\n", 0);
+	reload(200, text);
+	assert_int_equal(count_lines(stage.daemon_log, text), 1);
+	daemon_stop();
+	daemon_start();
+	assert_int_equal(count_lines(stage.daemon_log, text), 2);
+	reload(200, text);
+}
+
 static void settings_of_a_port(void **state)
 {
 	const uint16_t port = applications[NGINX].port;
@@ -393,6 +415,8 @@ static const struct promise promises[] = {
 	  EACH_APPLICATION },
 	{ "a start without a port that was protected opens it, and says so", start_without_a_port,
 	  ONCE },
+	{ "a section that --port leaves unused is named, at the start and at each reload",
+	  unused_section, ONCE },
 	{ "a port's settings hold for new connections, and open ones keep theirs",
 	  settings_of_a_port, ONCE },
 	{ "another key_word is in force at once, and set back, too", key_word, ONCE },

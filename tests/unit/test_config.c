@@ -200,6 +200,23 @@ static void test_line_wins(void **state)
 	expect_port(1, 81, 16384, false, true);
 }
 
+/* Sections of ports that --port does not name are noted, so that somebody can say it. */
+static void test_unused_sections(void **state)
+{
+	(void)state;
+	write_file("[port 80]\n[port 81]\n[port 82]\n");
+	assert_int_equal(read_line(""), 0);
+	assert_false(config.ports_given);
+	assert_int_equal(config.unused_count, 0);
+	assert_int_equal(read_line("--port 90 --port 81"), 0);
+	assert_true(config.ports_given);
+	assert_int_equal(config.port_count, 2);
+	assert_int_equal(config.unused_count, 2);
+	assert_int_equal(config.unused_ports[0], 80);
+	assert_int_equal(config.unused_ports[1], 82);
+	assert_string_equal(config.file, temp_path("sluice.conf"));
+}
+
 static void test_other_file(void **state)
 {
 	char line[256];
@@ -469,13 +486,13 @@ static void test_remove(void **state)
 static void test_help(void **state)
 {
 	static const char *const names[] = {
-		"--port N",	 "--state DIR",	    "--socket PATH", "--pin DIR",
-		"--cgroup DIR",	 "--identity ",	    "--trailers ",   "--config FILE",
-		"--remove",	 "--help",	    "--version",     "key_word",
-		"max_keys",	 "max_connections", "head_limit",    "keys_per_account",
-		"--backup DIR",	 "--restore DIR",   "socket_group",  "socket_mode",
-		"guess_sources", "interfaces",	    "refusals",	     "max_sources",
-		"exempt",	 "ipv6_prefix",
+		"--port N",	    "--state DIR",   "--socket PATH",	"--pin DIR",
+		"--cgroup DIR",	    "--identity ",   "--trailers ",	"--config FILE",
+		"choose no ports",  "--remove",	     "--help",		"--version",
+		"key_word",	    "max_keys",	     "max_connections", "head_limit",
+		"keys_per_account", "--backup DIR",  "--restore DIR",	"socket_group",
+		"socket_mode",	    "guess_sources", "interfaces",	"refusals",
+		"max_sources",	    "exempt",	     "ipv6_prefix",
 	};
 	char *text = NULL;
 	size_t size;
@@ -499,6 +516,7 @@ int main(void)
 		ROW("the file sets what it names; a bare [port N] is a port", test_file),
 		ROW("a group may be named", test_group_by_name),
 		ROW("the command line wins over the file", test_line_wins),
+		ROW("sections of ports that --port does not name are noted", test_unused_sections),
 		ROW("--config reads another file, which must be there", test_other_file),
 		ROW("each wrong command line has its own message", test_wrong_lines),
 		ROW("each wrong file is told with its line and what is allowed", test_wrong_files),
