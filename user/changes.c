@@ -24,16 +24,10 @@ static int reload(void *data, char **ret_changes, struct failure *ret_failure)
 static int remove_gate(void *data, uint16_t port, uint32_t seconds, struct failure *ret_failure)
 {
 	struct changes *changes = data;
-	bool named;
-	int r = reload_names_port(&changes->reload, port, &named, ret_failure);
+	int r = reload_check_leaving(&changes->reload, port, ret_failure);
 
 	if (r)
 		return r;
-	if (named)
-		return failure_set(ret_failure, FAILURE_CONFLICT,
-				   "Port %u is still in the configuration, so that the next reload "
-				   "or start would protect it again. Take it out there first.",
-				   port);
 	r = departure_begin(&changes->departures, port, seconds);
 	if (r == -ENOENT)
 		return failure_set(ret_failure, FAILURE_NOT_FOUND, "Port %u is not protected.",

@@ -152,7 +152,7 @@ int config_read(int argc, char **argv, const char *default_file, struct config *
 		snprintf(why, why_size,
 			 "There is no port to protect: give --port N, or a [port N] section in %s.",
 			 line.file ? line.file : default_file);
-		r = -EINVAL;
+		r = -ENODATA;
 	}
 	if (!r)
 		*ret_config = config;

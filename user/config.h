@@ -101,7 +101,8 @@ struct config {
  *
  * why	on failure, a sentence: what is wrong, where, and what is allowed
  *
- * Errors: -EINVAL wrong usage or contents, or what reading the file returned.
+ * Errors: -EINVAL wrong usage or contents, -ENODATA nothing but that no port is named, or what reading
+ * the file returned.
  */
 int config_read(int argc, char **argv, const char *default_file, struct config *ret_config,
 		char *why, size_t why_size);

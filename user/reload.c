@@ -11,16 +11,20 @@
 
 #define WHY_SIZE 512
 
+static int refuse_config(const char *why, struct failure *ret_failure)
+{
+	return failure_set(ret_failure, FAILURE_INVALID_ARGUMENT, "%s Nothing was changed.", why);
+}
+
 static int read_again(const struct reload *reload, struct config *ret_config,
 		      struct failure *ret_failure)
 {
 	char why[WHY_SIZE];
 
-	if (config_read(reload->argc, reload->argv, reload->default_file, ret_config, why,
-			sizeof(why)))
-		return failure_set(ret_failure, FAILURE_INVALID_ARGUMENT, "%s Nothing was changed.",
-				   why);
-	return 0;
+	return config_read(reload->argc, reload->argv, reload->default_file, ret_config, why,
+			   sizeof(why))
+		       ? refuse_config(why, ret_failure)
+		       : 0;
 }
 
 /* --- what is different -------------------------------------------------------------------------- */
@@ -102,7 +106,9 @@ static void print_ports(FILE *out, struct kernel *kernel, const struct config *f
 	for (size_t i = 0; i < from->port_count; i++)
 		if (!config_find_port(to, from->ports[i].port) &&
 		    !is_leaving(kernel, from->ports[i].port))
-			fprintf(out, "port %u is no longer protected: it is open to all from now on\n", from->ports[i].port);
+			fprintf(out,
+				"port %u is no longer protected: it is open to all from now on\n",
+				from->ports[i].port);
 }
 
 static int describe(const struct reload *reload, const struct config *to, char **ret_changes,
@@ -228,13 +234,40 @@ int reload_run(struct reload *reload, char **ret_changes, struct failure *ret_fa
 	return 0;
 }
 
-int reload_names_port(const struct reload *reload, uint16_t port, bool *ret_named,
-		      struct failure *ret_failure)
+/* The gate cannot be without a port: it goes with --remove. */
+static int refuse_last(const struct reload *reload, uint16_t port, struct failure *ret_failure)
 {
-	struct config config;
-	int r = read_again(reload, &config, ret_failure);
+	char remove[CONFIG_REMOVE_SIZE];
 
-	if (!r)
-		*ret_named = config_find_port(&config, port);
-	return r;
+	config_format_remove(reload->config, remove);
+	return failure_set(ret_failure, FAILURE_CONFLICT,
+			   "Port %u is the last one: stop the daemon and run %s.", port, remove);
+}
+
+int reload_check_leaving(const struct reload *reload, uint16_t port, struct failure *ret_failure)
+{
+	const struct config *from = reload->config;
+	bool is_last = from->port_count == 1 && config_find_port(from, port);
+	struct config config;
+	char why[WHY_SIZE];
+	int r = config_read(reload->argc, reload->argv, reload->default_file, &config, why,
+			    sizeof(why));
+
+	if (is_last && (r == -ENODATA || (!r && config.ports_given)))
+		return refuse_last(reload, port, ret_failure);
+	if (r)
+		return refuse_config(why, ret_failure);
+	if (!config_find_port(&config, port))
+		return 0;
+	if (config.ports_given)
+		return failure_set(ret_failure, FAILURE_CONFLICT,
+				   "Port %u is named by --port on the daemon's command line. Stop "
+				   "the daemon, and start it without that: the port is open to all "
+				   "from then on.",
+				   port);
+	return failure_set(
+		ret_failure, FAILURE_CONFLICT,
+		"Port %u is still in the configuration, so that the next reload or start "
+		"would protect it again. Take it out there first.",
+		port);
 }

@@ -36,8 +36,11 @@ struct reload {
  */
 int reload_run(struct reload *reload, char **ret_changes, struct failure *ret_failure);
 
-/* Whether file and command line, as they are now, name that port. Errors as above. */
-int reload_names_port(const struct reload *reload, uint16_t port, bool *ret_named,
-		      struct failure *ret_failure);
+/*
+ * Whether a port may leave the gate: 0 where neither file nor command line, as they are now, name it.
+ * Else a negative errno and, in ret_failure, what to do first. Errors as above, and CONFLICT: it is named,
+ * or is the last one.
+ */
+int reload_check_leaving(const struct reload *reload, uint16_t port, struct failure *ret_failure);
 
 #endif

@@ -65,6 +65,32 @@ static void port_leaves(void **state)
 	assert_int_equal(client_get(client_open(applications[NGINX].port), "/", NULL), 401);
 }
 
+/* Neither can be: what names the port goes first, and the gate is never without one. */
+static void port_is_held(void **state)
+{
+	const uint16_t port = applications[NGINX].port;
+	char text[128];
+
+	(void)state;
+	daemon_ports_in_file = false;
+	daemon_configure("");
+	daemon_start();
+	remove_port(port, "", 409, "is named by --port on the daemon's command line. Stop the");
+	daemon_stop();
+	daemon_ports_in_file = true;
+	snprintf(text, sizeof(text), "[port %u]\n", port);
+	daemon_configure(text);
+	daemon_start();
+	daemon_configure("");
+	snprintf(text, sizeof(text),
+		 "Port %u is the last one: stop the daemon and run sluiced "
+		 "--remove --pin",
+		 port);
+	remove_port(port, "", 409, text);
+	remove_port(9999, "", 400, "There is no port to protect");
+	assert_true(is_gated(port));
+}
+
 static void port_stays(void **state)
 {
 	struct stand stand;
@@ -132,6 +158,8 @@ static const struct promise promises[] = {
 	  ONCE },
 	{ "a port that is configured again meanwhile stays", port_stays, ONCE },
 	{ "a port that is taken out of the table meanwhile has left", port_is_gone, ONCE },
+	{ "a port that --port names stays, and so does the last one; the way out is told",
+	  port_is_held, ONCE },
 	{ "a port leaves when its time is up", port_time_is_up, ONCE },
 };
 
