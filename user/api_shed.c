@@ -38,7 +38,9 @@ static int read_source(const struct shed *shed, const char *text, struct source 
 	if (r)
 		return failure_set(ret_failure, FAILURE_INVALID_ARGUMENT,
 				   "source must be an address, such as 203.0.113.7 or 2001:db8::7, "
-				   "or a network of addresses that are one source.");
+				   "or a network with the prefix that makes a source here: /%u of "
+				   "IPv4, /%u of IPv6.",
+				   shed->config->ipv4_prefix, shed->config->ipv6_prefix);
 	if (shed_source_of(shed, &network, ret_source, &prefix))
 		return failure_set(ret_failure, FAILURE_INVALID_ARGUMENT,
 				   "source must be an address, or a network with the prefix that "

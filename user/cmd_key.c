@@ -9,7 +9,7 @@
 #include "command.h"
 #include "table.h"
 
-#define ROOM 64 /* for a cell made of numbers or an instant */
+#define ROOM 64 /* for a cell made of numbers */
 
 /* "3 / 1,000" */
 static const char *usage_text(const json_t *record, const char *used, const char *limit,
@@ -19,18 +19,6 @@ static const char *usage_text(const json_t *record, const char *used, const char
 
 	snprintf(into, ROOM, "%s / %s", table_number(command_number(record, used), first),
 		 table_number(command_number(record, limit), second));
-	return into;
-}
-
-/* "2027-01-31 18:00:00 UTC" of an RFC 3339 instant; absent where the member is null. */
-static const char *instant_text(const json_t *record, const char *member, const char *absent,
-				char into[ROOM])
-{
-	const char *instant = command_text(record, member);
-
-	if (strlen(instant) < strlen("2027-01-31T18:00:00"))
-		return absent;
-	snprintf(into, ROOM, "%.10s %.8s UTC", instant, instant + 11);
 	return into;
 }
 
@@ -47,7 +35,8 @@ static int print_record(const json_t *record)
 {
 	static const struct table_column columns[] = { { 0 }, { 0 } };
 	struct table *table = table_new(columns, 2);
-	char minute[ROOM], day[ROOM], expires[ROOM], created[ROOM], used[ROOM];
+	char minute[ROOM], day[ROOM], expires[COMMAND_INSTANT_SIZE], created[COMMAND_INSTANT_SIZE],
+		used[COMMAND_INSTANT_SIZE];
 	const char *const rows[][2] = {
 		{ "ID", command_text(record, "id") },
 		{ "Account", command_text(record, "account") },
@@ -56,9 +45,9 @@ static int print_record(const json_t *record)
 		{ "Status", command_text(record, "status") },
 		{ "This minute", usage_text(record, "usedMinute", "perMinute", minute) },
 		{ "Today", usage_text(record, "usedDay", "perDay", day) },
-		{ "Expires", instant_text(record, "expiresAt", "never", expires) },
-		{ "Created", instant_text(record, "createdAt", "", created) },
-		{ "Last used", instant_text(record, "lastUsedAt", "never", used) },
+		{ "Expires", command_instant(record, "expiresAt", "never", expires) },
+		{ "Created", command_instant(record, "createdAt", "", created) },
+		{ "Last used", command_instant(record, "lastUsedAt", "never", used) },
 	};
 	int error;
 
@@ -77,7 +66,7 @@ static int print_list(const json_t *keys)
 		{ "EXPIRES", false }, { "LAST USED", false },
 	};
 	struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
-	char minute[ROOM], day[ROOM], expires[ROOM], used[ROOM];
+	char minute[ROOM], day[ROOM], expires[COMMAND_INSTANT_SIZE], used[COMMAND_INSTANT_SIZE];
 	const json_t *record;
 	size_t i;
 	int error;
@@ -91,8 +80,8 @@ static int print_list(const json_t *keys)
 			command_text(record, "status"),
 			usage_text(record, "usedMinute", "perMinute", minute),
 			usage_text(record, "usedDay", "perDay", day),
-			instant_text(record, "expiresAt", "never", expires),
-			instant_text(record, "lastUsedAt", "never", used),
+			command_instant(record, "expiresAt", "never", expires),
+			command_instant(record, "lastUsedAt", "never", used),
 		};
 
 		table_add(table, tone(record), cells);
@@ -168,7 +157,7 @@ static void print_created(const json_t *record)
 		command_text(record, "id"), command_text(record, "account"),
 		table_number(command_number(record, "perMinute"), minute),
 		table_number(command_number(record, "perDay"), day),
-		instant_text(record, "expiresAt", "never", expires));
+		command_instant(record, "expiresAt", "never", expires));
 	puts(command_text(record, "key"));
 	fflush(stdout);
 	fputs("This is the only time the key is shown: store it now.\n", stderr);

@@ -11,10 +11,11 @@
 static void add_source(struct table *table, const json_t *source)
 {
 	char left[TABLE_NUMBER_SIZE], dropped[TABLE_NUMBER_SIZE], times[TABLE_NUMBER_SIZE];
+	char until[COMMAND_INSTANT_SIZE];
 	const char *const cells[] = {
 		command_text(source, "source"),
 		table_number(command_number(source, "secondsLeft"), left),
-		command_text(source, "until"),
+		command_instant(source, "until", "", until),
 		table_number(command_number(source, "dropped"), dropped),
 		table_number(command_number(source, "times"), times),
 	};
@@ -62,6 +63,7 @@ int cmd_shed_ls(const struct arguments *arguments)
 int cmd_shed_add(const struct arguments *arguments)
 {
 	json_t *body = json_pack("{s:s}", "source", arguments->id), *answer;
+	char until[COMMAND_INSTANT_SIZE];
 	int status;
 
 	/* What is not UTF-8 is no address either; the daemon says so of the empty one. */
@@ -76,7 +78,7 @@ int cmd_shed_add(const struct arguments *arguments)
 		command_print_json(answer, JSON_INDENT(2));
 	else
 		fprintf(stderr, "%s is shed until %s.\n", command_text(answer, "source"),
-			command_text(answer, "until"));
+			command_instant(answer, "until", "", until));
 	json_decref(answer);
 	return status;
 }

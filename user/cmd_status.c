@@ -116,9 +116,10 @@ static void add_shed(struct table *table, const json_t *status)
 {
 	const json_t *shed = json_object_get(status, "shed");
 	char sources[TABLE_NUMBER_SIZE], max[TABLE_NUMBER_SIZE], line[LINE_ROOM];
+	uint64_t count = command_number(shed, "sources");
 
-	snprintf(line, sizeof(line), "%s sources, room for %s",
-		 table_number(command_number(shed, "sources"), sources),
+	snprintf(line, sizeof(line), "%s %s, room for %s", table_number(count, sources),
+		 command_plural(count, "source", "sources"),
 		 table_number(command_number(shed, "max"), max));
 	add_row(table, "Shed", json_is_true(json_object_get(shed, "on")) ? line : "off");
 }
@@ -156,7 +157,7 @@ static int print_guesses(const json_t *status)
 	const json_t *top = json_object_get(guesses, "top");
 	size_t shown = json_array_size(top), all = command_number(guesses, "sources"), i;
 	struct table *table;
-	char count[TABLE_NUMBER_SIZE];
+	char count[TABLE_NUMBER_SIZE], last[COMMAND_INSTANT_SIZE];
 	int error;
 
 	if (!shown)
@@ -166,7 +167,7 @@ static int print_guesses(const json_t *status)
 	{
 		const char *const cells[] = { command_text(guess, "source"),
 					      table_number(command_number(guess, "count"), count),
-					      command_text(guess, "lastAt") };
+					      command_instant(guess, "lastAt", "", last) };
 
 		table_add(table, TABLE_PLAIN, cells);
 	}
@@ -248,11 +249,13 @@ static int print_rates(const struct sample *before, const struct sample *now)
 static int print_view(const json_t *status, const struct sample *before, const struct sample *now)
 {
 	const json_t *connections = json_object_get(status, "connections");
+	uint64_t count = command_number(connections, "open");
 	char open[TABLE_NUMBER_SIZE];
 	int lines;
 
 	print_headline(status);
-	printf("%s connections open\n\n", table_number(command_number(connections, "open"), open));
+	printf("%s %s open\n\n", table_number(count, open),
+	       command_plural(count, "connection", "connections"));
 	lines = print_rates(before, now);
 	return lines < 0 ? lines : lines + 3;
 }

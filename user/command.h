@@ -55,6 +55,16 @@ void command_print_json(const json_t *value, size_t flags);
 /* A member as text: what it says, "" where it is no string. */
 const char *command_text(const json_t *object, const char *member);
 
+/* Room for "2027-01-31 18:00:00 UTC". */
+#define COMMAND_INSTANT_SIZE 24
+
+/* An RFC 3339 instant for people, as above; absent where the member has none. */
+const char *command_instant(const json_t *object, const char *member, const char *absent,
+			    char into[COMMAND_INSTANT_SIZE]);
+
+/* "source" of 1, "sources" of any other number. */
+const char *command_plural(uint64_t number, const char *one, const char *more);
+
 /* A member as a number, 0 where it is none. */
 uint64_t command_number(const json_t *object, const char *member);
 

@@ -75,7 +75,8 @@ static void print_differences(FILE *out, const struct setting *settings, size_t 
 			continue;
 		setting_format(&settings[i], from, was, sizeof(was));
 		setting_format(&settings[i], to, is, sizeof(is));
-		fprintf(out, "%s%s is %s, and was %s\n", about, settings[i].name, is, was);
+		fprintf(out, "%s%s is %s, and was %s\n", about, settings[i].name,
+			*is ? is : "empty", *was ? was : "empty");
 	}
 }
 

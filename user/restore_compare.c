@@ -107,9 +107,9 @@ int restore_compare(struct store *restored, const char *former)
 	if (!err && comparison.count)
 		err = store_save_usage(restored, comparison.usage, comparison.count);
 	if (!err && comparison.unknown)
-		log_warning("%zu keys were made since the backup and are refused from the next "
-			    "start on.",
-			    comparison.unknown);
+		log_warning("%zu %s made since the backup and %s refused from the next start on.",
+			    comparison.unknown, comparison.unknown == 1 ? "key was" : "keys were",
+			    comparison.unknown == 1 ? "is" : "are");
 	free(comparison.usage);
 	return err;
 }

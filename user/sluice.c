@@ -184,6 +184,22 @@ uint64_t command_number(const json_t *object, const char *member)
 	return number < 0 ? 0 : number;
 }
 
+const char *command_instant(const json_t *object, const char *member, const char *absent,
+			    char into[COMMAND_INSTANT_SIZE])
+{
+	const char *instant = command_text(object, member);
+
+	if (strlen(instant) < strlen("2027-01-31T18:00:00"))
+		return absent;
+	snprintf(into, COMMAND_INSTANT_SIZE, "%.10s %.8s UTC", instant, instant + 11);
+	return into;
+}
+
+const char *command_plural(uint64_t number, const char *one, const char *more)
+{
+	return number == 1 ? one : more;
+}
+
 /* The client's own error, in the shape that the daemon's have. */
 static void report_json(const char *code, const char *message)
 {

@@ -202,14 +202,19 @@ static void test_long_list(void **state)
 }
 
 /* The stand-in ends after the second picture, and so does the view. */
-static struct outcome watch(enum output output, bool json)
+static struct outcome watch_status(const char *body, enum output output, bool json)
 {
 	const char *const arguments[] = { "status", "--watch", json ? "--json" : NULL, NULL };
-	char *answer = make_answer(200, STATUS);
+	char *answer = make_answer(200, body);
 	struct outcome outcome = run_against(answer, 2, arguments, output);
 
 	free(answer);
 	return outcome;
+}
+
+static struct outcome watch(enum output output, bool json)
+{
+	return watch_status(STATUS, output, json);
 }
 
 static size_t count_of(const char *text, const char *part)
@@ -231,8 +236,12 @@ static void test_watch(void **state)
 	assert_int_equal(outcome.status, 3);
 	assert_int_equal(count_of(outcome.out, "1,234,567"), 2);
 	assert_int_equal(count_of(outcome.out, "PER SECOND"), 2);
+	assert_int_equal(count_of(outcome.out, "\n12 connections open\n"), 2);
 	assert_null(strchr(outcome.out, '\033'));
 	expect_text("stderr", outcome.err, "not reachable");
+	outcome_free(&outcome);
+	outcome = watch_status("{\"connections\":{\"open\":1}}", TO_PIPES, false);
+	assert_int_equal(count_of(outcome.out, "\n1 connection open\n"), 2);
 	outcome_free(&outcome);
 }
 

@@ -201,7 +201,8 @@ static void exempt(void **state)
 	call("POST", "/v1/shed", "{\"source\":\"127.0.0.1\"}", 409, "The source is exempt");
 	call("POST", "/v1/shed", "{\"source\":\"" OUTSIDE_SERVER "\"}", 409, "exempt");
 	call("POST", "/v1/shed", "{\"source\":\"" OUTSIDE_SERVER6 "\"}", 409, "exempt");
-	reload(SHED "exempt = 10.77.0.0/29\n", 200, "shed: exempt is 10.77.0.0/29, and was ");
+	reload(SHED "exempt = 10.77.0.0/29\n", 200,
+	       "shed: exempt is 10.77.0.0/29, and was empty\"");
 	assert_true(lets_in(OUTSIDE_BAD));
 	call("POST", "/v1/shed", "{\"source\":\"" OUTSIDE_BAD "\"}", 409, "exempt");
 	shed("10.77.0.9", 600);
@@ -214,14 +215,14 @@ static void by_reload(void **state)
 	(void)state;
 	start("");
 	call("POST", "/v1/shed", "{\"source\":\"" OUTSIDE_BAD "\"}", 409, "names no network");
-	reload(SHED, 200, "shed: interfaces is " OUTSIDE_INTERFACE ", and was ");
+	reload(SHED, 200, "shed: interfaces is " OUTSIDE_INTERFACE ", and was empty\"");
 	shed(OUTSIDE_BAD, 600);
 	assert_false(lets_in(OUTSIDE_BAD));
 	reload(SHED "max_sources = 100\n", 409, "max_sources cannot change from '65536' to '100'");
 	reload("[shed]\ninterfaces = " OUTSIDE_INTERFACE " lost0\n", 409,
 	       "There is no network interface lost0, which interfaces in [shed] names. Nothing");
 	assert_false(lets_in(OUTSIDE_BAD));
-	reload("", 200, "and was " OUTSIDE_INTERFACE);
+	reload("", 200, "shed: interfaces is empty, and was " OUTSIDE_INTERFACE "\"");
 	assert_true(lets_in(OUTSIDE_BAD));
 }
 

@@ -926,7 +926,8 @@ static void test_shed_refusals(void **state)
 	static const struct refusal rows[] = {
 		{ "POST", "/v1/shed", "{}", 400, "INVALID_ARGUMENT", "source is missing" },
 		{ "POST", "/v1/shed", "{\"source\":\"me\"}", 400, "INVALID_ARGUMENT",
-		  "source must be an address" },
+		  "source must be an address, such as 203.0.113.7 or 2001:db8::7, or a network "
+		  "with the prefix that makes a source here: /32 of IPv4, /64 of IPv6." },
 		{ "POST", "/v1/shed", "{\"source\":\"203.0.113.0/24\"}", 400, "INVALID_ARGUMENT",
 		  "source must be an address, or a network with the prefix that makes a source "
 		  "here: /32." },

@@ -369,6 +369,22 @@ static void refills_nothing(void **state)
 	store_close(store);
 }
 
+/* Keys that the backup does not know are counted, as a sentence has it. */
+static void counts_newer_keys(void **state)
+{
+	struct store *store = open_state();
+
+	(void)state;
+	assert_int_equal(back_up("backup"), 0);
+	assert_int_equal(store_insert(store, &second), 0);
+	store_close(store);
+	log_capture();
+	assert_int_equal(restore("backup"), 0);
+	assert_non_null(strstr(log_captured(),
+			       "1 key was made since the backup and is refused from "
+			       "the next start on."));
+}
+
 /* --- every step -------------------------------------------------------------------------------------- */
 
 /* Run it in a process of its own, which the fault may end. Returns 0, 1: failed, 2: ended. */
@@ -521,6 +537,7 @@ int main(void)
 		ROW("a bad backup is refused, and nothing changed", not_of_a_bad_backup),
 		ROW("a restore refills no limit, and tells which keys are valid again",
 		    refills_nothing),
+		ROW("keys that are newer than the backup are counted", counts_newer_keys),
 		ROW("a backup that fails or is killed at any step is whole or none",
 		    backup_at_every_step),
 		ROW("a restore that fails or is killed at any step is whole or none",
