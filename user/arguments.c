@@ -177,6 +177,20 @@ static const char *verb_of(const struct command *command, const char *noun)
 	return command->name + length + 1;
 }
 
+bool arguments_in_group(const struct command *command, const char *noun)
+{
+	return verb_of(command, noun);
+}
+
+/* The word, where it is the first of some commands, or NULL. */
+static const char *find_group(const struct command *commands, const char *word)
+{
+	for (; commands->name; commands++)
+		if (arguments_in_group(commands, word))
+			return word;
+	return NULL;
+}
+
 /* Say which words may stand behind noun, or behind `sluice` where noun is NULL. */
 static void list_commands(const struct command *commands, const char *noun,
 			  char why[ARGUMENTS_WHY_SIZE])
@@ -205,12 +219,8 @@ static void list_commands(const struct command *commands, const char *noun,
 static int refuse_command(const struct command *commands, int argc, char **argv, int at,
 			  char why[ARGUMENTS_WHY_SIZE])
 {
-	const char *noun = NULL;
+	const char *noun = find_group(commands, argv[at]);
 
-	for (const struct command *command = commands; command->name; command++) {
-		if (verb_of(command, argv[at]))
-			noun = argv[at];
-	}
 	*why = '\0';
 	if (!noun)
 		refuse(why, "There is no command \"%.40s\". ", argv[at]);
@@ -337,6 +347,11 @@ int arguments_parse(const struct command *commands, int argc, char **argv,
 		if (error)
 			return error;
 	}
+	/* "help" is "--help", ahead of the command's name. */
+	if (at < argc && !strcmp(argv[at], "help")) {
+		ret_arguments->help = true;
+		at++;
+	}
 	if (at == argc && (ret_arguments->help || ret_arguments->version))
 		return 0;
 
@@ -346,8 +361,10 @@ int arguments_parse(const struct command *commands, int argc, char **argv,
 	} else {
 		words = match_command(commands, argc, argv, at, ret_command);
 	}
-	if (!*ret_command && asks_for_help(argc, argv))
+	if (!*ret_command && (ret_arguments->help || asks_for_help(argc, argv))) {
+		ret_arguments->group = find_group(commands, argv[at]);
 		return 0;
+	}
 	if (!*ret_command)
 		return refuse_command(commands, argc, argv, at, why);
 	return parse_rest(*ret_command, argc, argv, at + words, ret_arguments, why);

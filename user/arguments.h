@@ -16,7 +16,8 @@
 /* What was given. NULL, 0 or false: not given. */
 struct arguments {
 	const char *socket;
-	const char *id; /* the word behind the command's name */
+	const char *id;	   /* the word behind the command's name */
+	const char *group; /* the first word of the commands that help is asked of, "key" */
 	const char *account;
 	const char *label;
 	const char *expires; /* RFC 3339, made from whatever form was given */
@@ -70,8 +71,8 @@ struct command {
  *
  * commands	ends with an entry without a name
  * argv		as main() has it, argv[0] included
- * ret_command	the command; NULL where `--help` or `--version` was asked of none, or none was
- *		recognised
+ * ret_command	the command; NULL where help or `--version` was asked of none, or of a group of
+ *		them, or none was recognised
  * why		on failure, a sentence that says what is allowed
  *
  * Returns 0 or -EINVAL.
@@ -79,6 +80,9 @@ struct command {
 int arguments_parse(const struct command *commands, int argc, char **argv,
 		    const struct command **ret_command, struct arguments *ret_arguments,
 		    char why[ARGUMENTS_WHY_SIZE]);
+
+/* Whether the command's first of two words is noun. */
+bool arguments_in_group(const struct command *command, const char *noun);
 
 /* Usage line, description, options and example of one command. */
 void arguments_help(const struct command *command, FILE *to);

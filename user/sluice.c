@@ -136,13 +136,19 @@ static void print_row(const struct command *command, FILE *to)
 	}
 }
 
-static void print_help(FILE *to)
+/* All commands, or those of a group. */
+static void print_help(const char *group, FILE *to)
 {
-	fputs("Usage: sluice [COMMAND] [OPTION...]\n\n"
-	      "Manages the API keys that the gate enforces. Without a command: status.\n\n",
-	      to);
+	if (group)
+		fprintf(to, "Usage: sluice %s COMMAND [OPTION...]\n\n", group);
+	else
+		fputs("Usage: sluice [COMMAND] [OPTION...]\n\n"
+		      "Manages the API keys that the gate enforces. Without a command: "
+		      "status.\n\n",
+		      to);
 	for (const struct command *command = commands; command->name; command++)
-		print_row(command, to);
+		if (!group || arguments_in_group(command, group))
+			print_row(command, to);
 	fputs("\nEach command takes --json, --socket PATH and --help.\n"
 	      "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 daemon not reachable.\n",
 	      to);
@@ -340,7 +346,7 @@ int main(int argc, char **argv)
 	if (arguments.version)
 		puts("sluice " SLUICE_VERSION);
 	else if (!command)
-		print_help(stdout);
+		print_help(arguments.group, stdout);
 	else if (arguments.help)
 		arguments_help(command, stdout);
 	else

@@ -6,6 +6,11 @@
 	{                                                                                          \
 		.name = promise, .arguments = { __VA_ARGS__ }, .out = wanted, .err = ""            \
 	}
+#define GROUP(promise, wanted, other, ...)                                                         \
+	{                                                                                          \
+		.name = promise, .arguments = { __VA_ARGS__ }, .out = wanted, .err = "",           \
+		.excluded = other                                                                  \
+	}
 #define WRONG(promise, wanted, ...)                                                                \
 	{                                                                                          \
 		.name = promise, .arguments = { __VA_ARGS__ }, .status = 2, .out = "",             \
@@ -16,7 +21,14 @@ static const struct row rows[] = {
 	/* help */
 	HELP("--help lists the commands", "key revoke", "--help"),
 	HELP("-h is --help", "key revoke", "-h"),
-	HELP("key --help lists the commands", "key revoke", "key", "--help"),
+	HELP("help is --help", "key revoke", "help"),
+	HELP("help of a command is that command's", "Example:\n  sluice key ls", "help", "key",
+	     "ls"),
+	GROUP("key --help lists that group's commands", "key revoke", "gate ls", "key", "--help"),
+	GROUP("--help key does, too", "key revoke", "gate ls", "--help", "key"),
+	GROUP("help key does, too", "key revoke", "gate ls", "help", "key"),
+	GROUP("gate --help lists that group's commands", "gate rm", "key ls", "gate", "--help"),
+	GROUP("shed --help lists that group's commands", "shed add", "  status ", "shed", "--help"),
 	HELP("status --help has an example", "Example:", "status", "--help"),
 	HELP("key create --help has an example", "Example:\n  sluice key create --account", "key",
 	     "create", "--help"),
