@@ -86,6 +86,9 @@ pid_t process_find(const char *name);
 uint64_t process_wakeups(pid_t pid);
 uint64_t process_own_wakeups(pid_t pid);
 
+/* Those of a process and its children, once they have nothing left to do. */
+uint64_t process_settled_wakeups(pid_t pid);
+
 /* Print the file as comments of the test protocol, its last lines only where it is long. */
 void show_file(const char *path);
 

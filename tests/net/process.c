@@ -196,6 +196,19 @@ uint64_t process_wakeups(pid_t pid)
 	return sum;
 }
 
+uint64_t process_settled_wakeups(pid_t pid)
+{
+	uint64_t last, now = process_wakeups(pid);
+
+	do {
+		last = now;
+		for (int i = 0; i < 25; i++)
+			breathe();
+		now = process_wakeups(pid);
+	} while (now != last);
+	return now;
+}
+
 char *read_file(const char *path, size_t *ret_length)
 {
 	size_t size = 0, length = 0, got;

@@ -192,24 +192,27 @@ static void costs_nothing(void **state)
 	const char *key = unknown_key();
 	struct cost before, after;
 	unsigned long seconds;
+	int64_t woken;
 
 	(void)state;
 	assert_int_equal(client_get(client, "/", NULL), 401);
+	process_settled_wakeups(application->pid);
 	before = read_cost(application);
 	for (int i = 0; i < count; i++)
 		if (client_get(client, "/guess", key) != 401)
 			fail_msg("guess %d was not refused", i);
 	after = read_cost(application);
+	/* A thread of an earlier connection may end meanwhile, and is not counted any more. */
+	woken = after.application_woken - before.application_woken;
 	seconds = (after.at_ms - before.at_ms) / 1000 + 1;
-	printf("# figure: %d guesses in %lu s: application %lu ticks, woken %lu times; daemon %lu "
+	printf("# figure: %d guesses in %lu s: application %lu ticks, woken %ld times; daemon %lu "
 	       "ticks, woken %lu times; relay %lu ticks of %ld a second\n",
-	       count, seconds, after.application - before.application,
-	       (unsigned long)(after.application_woken - before.application_woken),
+	       count, seconds, after.application - before.application, (long)woken,
 	       after.daemon - before.daemon,
 	       (unsigned long)(after.daemon_woken - before.daemon_woken),
 	       after.relay - before.relay, sysconf(_SC_CLK_TCK));
 	assert_true(after.application - before.application <= 1);
-	assert_true(after.application_woken - before.application_woken <= OWN_TIMERS);
+	assert_true(woken <= OWN_TIMERS);
 	/* It looks after things once a second. */
 	assert_true(after.daemon_woken - before.daemon_woken <= OWN_TIMERS * seconds);
 	assert_true(after.daemon - before.daemon <= seconds);

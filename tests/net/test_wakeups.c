@@ -17,20 +17,6 @@ static void expect_asleep(const struct application *application, uint64_t before
 		fail_msg("%lu wake-ups for %d refused requests", woken, REFUSED);
 }
 
-/* Wait until the application has nothing left to do. */
-static uint64_t settled_wakeups(const struct application *application)
-{
-	uint64_t last, now = process_wakeups(application->pid);
-
-	do {
-		last = now;
-		for (int i = 0; i < 25; i++)
-			breathe();
-		now = process_wakeups(application->pid);
-	} while (now != last);
-	return now;
-}
-
 static void refuse_on_open(struct application *application, const char *key, int status)
 {
 	struct client *open[CONNECTIONS];
@@ -42,7 +28,7 @@ static void refuse_on_open(struct application *application, const char *key, int
 		open[i] = client_open(application->port);
 		assert_int_equal(client_get(open[i], "/", good.text), 200);
 	}
-	before = settled_wakeups(application);
+	before = process_settled_wakeups(application->pid);
 	for (int i = 0; i < REFUSED; i++) {
 		client_ask(open[i % CONNECTIONS], "POST", "/refused", key, "", &response);
 		expect_refusal(&response, status, NULL);
@@ -83,7 +69,7 @@ static void with_body(void **state)
 	uint64_t before;
 
 	assert_int_equal(client_get(client, "/", good.text), 200);
-	before = settled_wakeups(application);
+	before = process_settled_wakeups(application->pid);
 	for (int i = 0; i < REFUSED; i++) {
 		client_printf(client, "POST /refused HTTP/1.1\r\nHost: api.test\r\n"
 				      "Content-Length: 10\r\n\r\n");
