@@ -96,8 +96,10 @@ static void live(int lives, const char *key)
 
 static void churn(void **state)
 {
-	enum { FIRST = 2000, GROWTH_MAX_KIB = 2048 };
+	enum { GROWTH_MAX_KIB = 2048 };
 	int lives = (full_run() ? 1000000 : 16000) / PROCESSES;
+	/* The relay keeps those that end for a while, and has the memory for the most at once from then on. */
+	int first = full_run() ? 100000 : 2000;
 	struct cost before, after;
 	uint64_t end_ms;
 	struct key key;
@@ -105,7 +107,7 @@ static void churn(void **state)
 	(void)state;
 	daemon_start();
 	key = key_limited(10000, 100000);
-	live(FIRST / PROCESSES, key.text);
+	live(first / PROCESSES, key.text);
 	expect_no_connections();
 	before = cost_of_gate();
 	live(lives, key.text);
@@ -113,7 +115,7 @@ static void churn(void **state)
 	end_ms = monotonic_ms() + PATIENCE_MS;
 	after = cost_of_gate();
 	show_growth("after all these connections", &before, &after);
-	assert_true(status_number("counts.connectionsOpened") >= FIRST + lives * PROCESSES);
+	assert_true(status_number("counts.connectionsOpened") >= first + lives * PROCESSES);
 	assert_int_equal(status_number("counts.connectionsOpened"),
 			 status_number("counts.connectionsClosed"));
 	assert_in_range(after.rss_kib, 0, before.rss_kib + GROWTH_MAX_KIB);
