@@ -185,6 +185,15 @@ static int mark_expired(struct sync *sync, uint64_t at_ms)
 	return 0;
 }
 
+/* Have slots that have rested look as if they were never used: a daemon that starts need not ask since when. */
+static void wipe_rested(struct sync *sync)
+{
+	uint32_t slot;
+
+	while (sync_table_rested(&sync->table, &slot))
+		__atomic_store_n(&kernel_usage(sync->kernel, slot)->windows, 0, __ATOMIC_RELAXED);
+}
+
 int sync_sweep(struct sync *sync, uint64_t at_ms)
 {
 	int marked = mark_expired(sync, at_ms);
@@ -200,6 +209,7 @@ int sync_sweep(struct sync *sync, uint64_t at_ms)
 		if (err && !ret)
 			ret = err;
 	}
+	wipe_rested(sync);
 	return ret;
 }
 

@@ -88,8 +88,8 @@ static int settle_policies(struct comparison *comparison)
 }
 
 /*
- * Make the other slots free, those never used first. The rest may have been given back a moment
- * ago, by a daemon that was stopped since.
+ * Make the other slots free, those never used first, or wiped since (sync_sweep()). The rest may have been
+ * given back a moment ago, by a daemon that was stopped since.
  */
 static void settle_slots(struct sync *sync)
 {

@@ -68,7 +68,25 @@ int sync_table_allocate(struct sync_table *table, uint32_t *ret_slot)
 	*ret_slot = oldest->slot;
 	table->free_first = (table->free_first + 1) % table->slots;
 	table->free_count--;
+	if (table->rested)
+		table->rested--;
 	return 0;
+}
+
+bool sync_table_rested(struct sync_table *table, uint32_t *ret_slot)
+{
+	const struct free_slot *next;
+
+	while (table->rested < table->free_count) {
+		next = &table->free[((uint64_t)table->free_first + table->rested) % table->slots];
+		if (next->usable_s * 1000ULL > boottime_ms())
+			return false;
+		table->rested++;
+		*ret_slot = next->slot;
+		if (next->usable_s)
+			return true;
+	}
+	return false;
 }
 
 void sync_table_free(struct sync_table *table, uint32_t slot, bool rest)

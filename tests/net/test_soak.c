@@ -13,7 +13,6 @@
 #include "cost.h"
 #include "harness.h"
 #include "http_client.h"
-#include "sync_table.h"
 #include "traffic.h"
 
 #define ROUNDS		4
@@ -116,15 +115,6 @@ static void change_keys(const struct application *application)
 	client_close(&client);
 }
 
-/*
- * After 65,536 keys every slot of the table has been used, and a daemon that starts does not know which of
- * the free ones a program may still count on: it gives out none for as long as that may take.
- */
-static void await_slots(void)
-{
-	sleep_until_ms(now_ms() + SLOT_REST_MS + 100);
-}
-
 static void restart(unsigned int number)
 {
 	char text[4096];
@@ -133,12 +123,10 @@ static void restart(unsigned int number)
 	case 0:
 		daemon_stop();
 		daemon_start();
-		await_slots();
 		break;
 	case 1:
 		daemon_kill();
 		daemon_start();
-		await_slots();
 		break;
 	case 2:
 		assert_int_equal(api("POST", "/v1/reload", NULL, text, sizeof(text)), 200);

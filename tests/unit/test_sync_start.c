@@ -2,7 +2,10 @@
 /* A start: what is in force becomes what the store says, and no count is lost. */
 #include "sync.h"
 
+#include <unistd.h>
+
 #include "sync_stage.h"
+#include "sync_table.h"
 
 /* --- start -------------------------------------------------------------------------------------- */
 
@@ -227,6 +230,31 @@ static void a_start_waits_for_a_slot_to_rest_rather_than_share_it(void **state)
 	assert_true(usage_of(&one_more)->windows == 0);
 }
 
+/* Else none could be made for some seconds where as many were revoked as there is room for, however long ago. */
+static void a_slot_that_has_rested_is_free_at_the_next_start(void **state)
+{
+	struct key_record records[SLOTS], one_more;
+	uint64_t from_us;
+
+	(void)state;
+	for (int i = 0; i < SLOTS; i++) {
+		records[i] = add_key(i);
+		use(&records[i], 77, 5);
+	}
+	assert_int_equal(store_revoke(store, &records[3]), 0);
+	assert_int_equal(sync_remove(joined, &records[3]), 0);
+	assert_int_equal(sync_sweep(joined, now_ms()), 0);
+	assert_true(kernel->usage[records[3].slot].windows == USED(77));
+	usleep((SLOT_REST_MS + 1000) * 1000);
+	assert_int_equal(sync_sweep(joined, now_ms()), 0);
+	stop();
+	one_more = store_key(SLOTS);
+	from_us = monotonic_us();
+	assert_int_equal(start(), 0);
+	assert_true(seconds_since(from_us) < 1);
+	assert_int_equal(policy_of(&one_more)->slot, records[3].slot);
+}
+
 static void a_kernel_side_that_fails_is_reported(void **state)
 {
 	(void)state;
@@ -330,6 +358,7 @@ int main(void)
 		on_stage(a_key_that_expired_while_no_daemon_ran_is_marked),
 		on_stage(a_key_side_too_small_for_the_store_is_reported),
 		on_stage(a_start_waits_for_a_slot_to_rest_rather_than_share_it),
+		on_stage(a_slot_that_has_rested_is_free_at_the_next_start),
 		on_stage(a_kernel_side_that_fails_is_reported),
 		on_stage(ten_thousand_keys_are_in_force_in_well_under_a_second),
 	};
