@@ -206,9 +206,10 @@ static void two_minutes(void **state)
 	hammer_start(&hammer);
 	hammer_until(&hammer, 1000, boundary_ms - 1000);
 	assert_int_equal(hammer.tally->admitted, 1000);
+	/* Amid this load, the application's log may take a tenth of a second to read. */
+	expect_seen(application, "/two-minutes", 1000);
 	sleep_until_ms(boundary_ms - 100);
 	assert_int_equal(hammer.tally->admitted, 1000);
-	expect_seen(application, "/two-minutes", 1000);
 	sleep_until_ms(boundary_ms + 1);
 	hammer_until(&hammer, 1500, boundary_ms + PATIENCE_MS);
 	hammer_stop(&hammer);
