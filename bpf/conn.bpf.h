@@ -2,8 +2,8 @@
 /*
  * A connection's record: where it stands in the request it receives and in the answer it sends.
  *
- * Made when the socket is enrolled, removed when it closes (record.bpf.h). Between, three programs change it: the
- * verdict and the message program under the socket's lock, and the injector's without. What keeps
+ * Made when the socket is enrolled, removed when it closes (record.bpf.h). Between, three programs change
+ * it: the verdict and the message program under the socket's lock, and the injector's without. What keeps
  * them apart is who has the turn:
  *
  * - What comes from the client is the verdict program's, or the injector's while `handed` says that

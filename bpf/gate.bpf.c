@@ -6,9 +6,9 @@
  * A buffer is judged as a whole and keeps its length, because the kernel counts it as read by the
  * length the program leaves it with. A refused one is eaten, and the relay sends the answer; where the
  * application does not wait for it, it is sent back out of its own socket, and the message program
- * (answer.bpf.c) puts the answer in its place. One that holds less than a request's
- * head, or more than one request, goes to the relay, and what comes behind it follows, until the
- * relay has given back all of it (inject.bpf.c).
+ * (answer.bpf.c) puts the answer in its place. One that holds less than a request's head, or more than
+ * one request, goes to the relay, and what comes behind it follows, until the relay has given back all of
+ * it (inject.bpf.c).
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>

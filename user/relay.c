@@ -130,7 +130,6 @@ static void tell(struct relay *relay, enum injection_kind kind, uint64_t cookie,
 {
 	const struct injection injection = { .cookie = cookie, .kind = kind, .number = number };
 
-	relay->injecting->bytes = (struct injection){ 0 };
 	/* It fails where the connection has ended. */
 	send(relay->injector[0], &injection, sizeof(injection), MSG_DONTWAIT);
 }
@@ -359,8 +358,9 @@ static int map_injecting(struct relay *relay)
 	if (element == MAP_FAILED)
 		return -errno;
 	relay->injecting = element;
-	/* The relay before this one may have been killed awake, or amid an answer. */
+	/* The relay before this one may have been killed awake, amid an answer or amid bytes. */
 	relay->injecting->reply_to = 0;
+	relay->injecting->bytes.kind = 0;
 	__atomic_store_n(&relay->injecting->awake, 0, __ATOMIC_SEQ_CST);
 	return 0;
 }

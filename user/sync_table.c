@@ -75,18 +75,14 @@ int sync_table_allocate(struct sync_table *table, uint32_t *ret_slot)
 
 bool sync_table_rested(struct sync_table *table, uint32_t *ret_slot)
 {
-	const struct free_slot *next;
+	const struct free_slot *next =
+		&table->free[((uint64_t)table->free_first + table->rested) % table->slots];
 
-	while (table->rested < table->free_count) {
-		next = &table->free[((uint64_t)table->free_first + table->rested) % table->slots];
-		if (next->usable_s * 1000ULL > boottime_ms())
-			return false;
-		table->rested++;
-		*ret_slot = next->slot;
-		if (next->usable_s)
-			return true;
-	}
-	return false;
+	if (table->rested == table->free_count || next->usable_s * 1000ULL > boottime_ms())
+		return false;
+	*ret_slot = next->slot;
+	table->rested++;
+	return true;
 }
 
 void sync_table_free(struct sync_table *table, uint32_t slot, bool rest)
@@ -98,6 +94,8 @@ void sync_table_free(struct sync_table *table, uint32_t slot, bool rest)
 		.slot = slot,
 		.usable_s = rest ? (boottime_ms() + SLOT_REST_MS + 999) / 1000 : 0,
 	};
+	if (!rest && table->rested == table->free_count)
+		table->rested++;
 	table->free_count++;
 }
 

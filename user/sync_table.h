@@ -49,7 +49,8 @@ struct sync_table {
 	struct free_slot *free; /* a ring of `slots` places, the longest free first */
 	uint32_t free_first;
 	uint32_t free_count;
-	uint32_t rested; /* of them, from the first on, that sync_table_rested() told of */
+	uint32_t
+		rested; /* of them, from the first on: nothing is to be done about their rest any more */
 };
 
 /* A table in which no slot is taken, and none is free either: sync_table_free() makes them so. */
@@ -68,7 +69,7 @@ int sync_table_allocate(struct sync_table *table, uint32_t *ret_slot);
 /* Give a slot back that holds no key; rest: a program may still count on it. */
 void sync_table_free(struct sync_table *table, uint32_t slot, bool rest);
 
-/* The next slot that has rested since it was given back, told once; false: there is none. */
+/* The next slot that has rested since it was given back, told once; false: none has. */
 bool sync_table_rested(struct sync_table *table, uint32_t *ret_slot);
 
 /* Note what the store says of an entry's key. */

@@ -224,7 +224,7 @@ static void relay_killed_with_halves(void **state)
 	assert_in_range(day, blocks ? 5 : 6, 6);
 }
 
-/* As a relay leaves it that was killed awake, and amid an answer. */
+/* As a relay leaves it that was killed awake, and amid an answer or bytes. */
 static void leave_amid(void)
 {
 	struct injecting *injecting;
@@ -239,6 +239,7 @@ static void leave_amid(void)
 	assert_true(injecting != MAP_FAILED);
 	injecting->awake = 1;
 	injecting->reply_to = 1;
+	injecting->bytes = (struct injection){ .cookie = 1, .kind = INJECT_BYTES };
 	munmap(injecting, sizeof(*injecting));
 }
 

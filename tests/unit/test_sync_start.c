@@ -210,16 +210,22 @@ static void a_key_side_too_small_for_the_store_is_reported(void **state)
 	assert_non_null(strstr(why, "sluiced --remove"));
 }
 
+/* Have a key in every slot, all of them used. */
+static void fill(struct key_record records[SLOTS])
+{
+	for (int i = 0; i < SLOTS; i++) {
+		records[i] = add_key(i);
+		use(&records[i], 77, 5);
+	}
+}
+
 static void a_start_waits_for_a_slot_to_rest_rather_than_share_it(void **state)
 {
 	struct key_record records[SLOTS], one_more;
 	uint64_t from_us;
 
 	(void)state;
-	for (int i = 0; i < SLOTS; i++) {
-		records[i] = add_key(i);
-		use(&records[i], 77, 5);
-	}
+	fill(records);
 	stop();
 	assert_int_equal(store_revoke(store, &records[3]), 0);
 	one_more = store_key(SLOTS);
@@ -237,10 +243,7 @@ static void a_slot_that_has_rested_is_free_at_the_next_start(void **state)
 	uint64_t from_us;
 
 	(void)state;
-	for (int i = 0; i < SLOTS; i++) {
-		records[i] = add_key(i);
-		use(&records[i], 77, 5);
-	}
+	fill(records);
 	assert_int_equal(store_revoke(store, &records[3]), 0);
 	assert_int_equal(sync_remove(joined, &records[3]), 0);
 	assert_int_equal(sync_sweep(joined, now_ms()), 0);
