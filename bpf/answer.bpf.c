@@ -167,8 +167,8 @@ core_global int write_headers(struct sk_msg_md *msg, __u32 at, __u32 remaining, 
 	if (!p)
 		return 1;
 	__builtin_memcpy(p, HEADERS, HEADERS_LENGTH);
-	reply_put_digits(p + REMAINING_AT, REMAINING_WIDTH, remaining);
-	reply_put_digits(p + RESET_AT, REPLY_RESET_WIDTH, reset_ms);
+	reply_put_number(p + REMAINING_AT, REMAINING_WIDTH, remaining, ' ');
+	reply_put_reset(p + RESET_AT, reset_ms);
 	return 0;
 }
 

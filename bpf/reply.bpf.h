@@ -78,7 +78,7 @@ static __noinline bool write_answer(struct sk_msg_md *msg, __u32 index, __u32 at
 		p = place(msg, template->reset_at, REPLY_RESET_WIDTH);
 		if (!p)
 			return false;
-		reply_put_digits(p, REPLY_RESET_WIDTH, reset_minute * LIMIT_MINUTE_MS);
+		reply_put_reset(p, reset_minute * LIMIT_MINUTE_MS);
 	}
 	/* A HEAD request's answer ends before the body, in which the trace id stands. */
 	if (template->trace_id_at && template->trace_id_at + TRACE_ID_SIZE <= length) {

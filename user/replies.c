@@ -167,8 +167,8 @@ size_t replies_write(const struct replies *replies, const struct owed *owed, uin
 		reply_put_retry_after(ret_bytes + template->retry_after_at, owed->reset_minute,
 				      now_ms);
 	if (template->reset_at)
-		reply_put_digits(ret_bytes + template->reset_at, REPLY_RESET_WIDTH,
-				 owed->reset_minute * LIMIT_MINUTE_MS);
+		reply_put_reset(ret_bytes + template->reset_at,
+				owed->reset_minute * LIMIT_MINUTE_MS);
 	/* A HEAD request's answer ends before the body, in which the trace id stands. */
 	if (owed->head_only)
 		return length;

@@ -3,6 +3,7 @@
 #include "replies.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "reply.h"
 #include "util.h"
 
 /* What the contract says of each answer. */
@@ -169,6 +171,41 @@ static void the_numbers_of_a_429_go_where_their_places_are(void **state)
 	}
 }
 
+static void numbers_stand_right_aligned_behind_spaces(void **state)
+{
+	uint8_t written[REPLY_RETRY_AFTER_WIDTH];
+	char text[16];
+
+	(void)state;
+	for (uint32_t value = 0; value <= REPLY_RETRY_AFTER_MAX; value++) {
+		reply_put_number(written, sizeof(written), value, ' ');
+		snprintf(text, sizeof(text), "%5u", value);
+		assert_memory_equal(written, text, sizeof(written));
+	}
+}
+
+static void check_reset(uint64_t reset_ms)
+{
+	uint8_t written[REPLY_RESET_WIDTH];
+	char text[32];
+
+	reply_put_reset(written, reset_ms);
+	snprintf(text, sizeof(text), "%13" PRIu64, reset_ms);
+	assert_memory_equal(written, text, sizeof(written));
+}
+
+static void a_reset_of_any_time_stands_right_aligned_behind_spaces(void **state)
+{
+	(void)state;
+	for (uint64_t power = 1; power < UINT64_C(10000000000000); power *= 10) {
+		check_reset(power - 1);
+		check_reset(power);
+	}
+	for (uint64_t minute = 1; minute <= UINT32_MAX; minute += 12345)
+		if (minute * LIMIT_MINUTE_MS < UINT64_C(10000000000000))
+			check_reset(minute * LIMIT_MINUTE_MS);
+}
+
 static void other_answers_have_no_places_for_numbers(void **state)
 {
 	(void)state;
@@ -312,6 +349,8 @@ int main(void)
 		cmocka_unit_test(every_body_is_json_with_its_four_members_in_order),
 		cmocka_unit_test(the_trace_id_goes_where_its_place_is),
 		cmocka_unit_test(the_numbers_of_a_429_go_where_their_places_are),
+		cmocka_unit_test(numbers_stand_right_aligned_behind_spaces),
+		cmocka_unit_test(a_reset_of_any_time_stands_right_aligned_behind_spaces),
 		cmocka_unit_test(other_answers_have_no_places_for_numbers),
 		cmocka_unit_test(an_answer_that_is_not_there_is_not_rendered),
 		cmocka_unit_test(what_is_written_differs_from_the_template_in_its_places),
