@@ -58,15 +58,24 @@ static inline long core_loop(__u32 times, long (*step)(__u32 index, void *contex
 #endif
 
 /*
- * The eight bytes at a place, the first of them lowest, as all machines have it that this runs on; and the
- * other way round. BPF's compiler would copy byte by byte, as it knows of no alignment.
+ * The eight or four bytes at a place, the first of them lowest, as all machines have it that this runs on;
+ * and the other way round. BPF's compiler would copy byte by byte, as it knows of no alignment.
  */
 #ifdef __bpf__
-#define core_word(bytes) (*(const __u64 *)(bytes))
+#define core_word(bytes)      (*(const __u64 *)(bytes))
+#define core_half_word(bytes) (*(const __u32 *)(bytes))
 #else
 static inline __u64 core_word(const __u8 *bytes)
 {
 	__u64 word;
+
+	__builtin_memcpy(&word, bytes, sizeof(word));
+	return word;
+}
+
+static inline __u32 core_half_word(const __u8 *bytes)
+{
+	__u32 word;
 
 	__builtin_memcpy(&word, bytes, sizeof(word));
 	return word;

@@ -9,8 +9,10 @@
 #include "text.h"
 
 #define SWIFT_WORD  8 /* bytes */
-#define SWIFT_WORDS 6 /* that are looked at in one go */
+#define SWIFT_WORDS 7 /* that are looked at in one go: a key is shorter */
 #define SWIFT_NAME  3 /* words of a field's name: struct text_word holds as many */
+
+#define SWIFT_CRLF ('\n' << 8 | '\r')
 
 #define SWIFT_EACH(byte) (0x0101010101010101ULL * (byte))
 #define SWIFT_HIGH	 SWIFT_EACH(0x80)
@@ -55,6 +57,22 @@ core_inline __u64 swift_not_name(__u64 word)
 	return ~(swift_alnum(word) | swift_within(word, '-', '-')) & SWIFT_HIGH;
 }
 
+/* How many digits come first. */
+core_inline __u32 swift_digits(__u64 word)
+{
+	return swift_before(~swift_within(word, '0', '9') & SWIFT_HIGH);
+}
+
+/* The number that so many digits make. */
+core_inline __u64 swift_number(__u64 word, __u32 digits)
+{
+	__u64 number = 0;
+
+	for (__u32 i = 0; i < SWIFT_WORD && i < digits; i++, word >>= 8)
+		number = number * 10 + (word & 0xf);
+	return number;
+}
+
 /* Whether the first characters of a word, its bytes swapped, are these. */
 #define swift_begins(swapped, text)                                                                \
 	((swapped) >> (SWIFT_WORD + 1 - sizeof(text)) * 8 == TEXT_PART(text))
@@ -67,6 +85,14 @@ core_inline void swift_add(struct text_word *name, __u64 swapped, __u32 bytes)
 	name->part[2] = name->part[2] << up << up | name->part[1] >> down >> down;
 	name->part[1] = name->part[1] << up << up | name->part[0] >> down >> down;
 	name->part[0] = name->part[0] << up << up | swapped >> down >> down;
+}
+
+/* The eight bytes at a place; where fewer are left, four or none, and NUL behind them. */
+core_inline __u64 swift_word(const __u8 *bytes, const __u8 *end)
+{
+	if (bytes + SWIFT_WORD <= end)
+		return core_word(bytes);
+	return bytes + SWIFT_WORD / 2 <= end ? core_half_word(bytes) : 0;
 }
 
 /*

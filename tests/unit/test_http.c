@@ -65,14 +65,16 @@ static enum http_result take_cut(struct http_head *head, const char *text, size_
 	return result;
 }
 
-/* The verdict where bytes are taken several at a time. */
+/* The verdict where bytes are taken several at a time, and are cut at every offset. */
 static void check_blocks(const struct http_case *one, const struct http_head *whole)
 {
-	struct http_head head;
+	for (size_t cut = 1; cut <= one->size; cut++) {
+		struct http_head head;
 
-	http_head_begin(&head, LIMIT);
-	assert_int_equal(take_cut(&head, one->bytes, one->size, one->size), one->verdict);
-	assert_memory_equal(&head, whole, sizeof(head));
+		http_head_begin(&head, LIMIT);
+		assert_int_equal(take_cut(&head, one->bytes, one->size, cut), one->verdict);
+		assert_memory_equal(&head, whole, sizeof(head));
+	}
 }
 
 static void check_case(const struct http_case *one)

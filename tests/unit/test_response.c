@@ -34,15 +34,16 @@ static void follow(struct response *response, const struct response_case *one, s
 		add_event(ret_events, parity_follow(response, one->bytes[i], one->to_head));
 }
 
-/* Take bytes as the message program does. Returns how many were taken. */
+/* Take bytes as the message program does, up to `to`. Returns how many were taken. */
 static size_t follow_some(struct response *response, const struct response_case *one, size_t at,
-			  char *ret_events)
+			  size_t to, char *ret_events)
 {
 	const __u8 *bytes = (const __u8 *)one->bytes;
 	enum response_event event;
 	__u32 taken;
 
-	event = response_bytes(response, bytes + at, bytes + one->size, &taken);
+	event = response_bytes(response, bytes + at, bytes + to, &taken);
+	assert_in_range(taken, 1, to - at);
 	add_event(ret_events, event);
 	if (event == RESPONSE_END)
 		response_begin(response, one->to_head);
@@ -50,18 +51,16 @@ static size_t follow_some(struct response *response, const struct response_case 
 }
 
 /* Follow bytes, several at once wherever that is offered. */
-static void follow_blocks(struct response *response, const struct response_case *one,
-			  char *ret_events)
+static void follow_blocks(struct response *response, const struct response_case *one, size_t from,
+			  size_t to, char *ret_events)
 {
-	size_t i = 0;
-
-	while (i < one->size) {
+	while (from < to) {
 		if (!response->skip) {
-			i += follow_some(response, one, i, ret_events);
+			from += follow_some(response, one, from, to, ret_events);
 			continue;
 		}
-		follow(response, one, i, i + 1, ret_events);
-		i++;
+		follow(response, one, from, from + 1, ret_events);
+		from++;
 	}
 }
 
@@ -74,11 +73,14 @@ static void check_case(const struct response_case *one)
 	follow(&whole, one, 0, one->size, events);
 	if (strcmp(events, one->events))
 		fail_msg("%s instead of %s: %s", events, one->events, one->bytes);
-	cut_events[0] = 0;
-	response_begin(&first, one->to_head);
-	follow_blocks(&first, one, cut_events);
-	assert_string_equal(cut_events, one->events);
-	assert_memory_equal(&first, &whole, sizeof(whole));
+	for (size_t cut = 0; cut <= one->size; cut++) {
+		cut_events[0] = 0;
+		response_begin(&first, one->to_head);
+		follow_blocks(&first, one, 0, cut, cut_events);
+		follow_blocks(&first, one, cut, one->size, cut_events);
+		assert_string_equal(cut_events, one->events);
+		assert_memory_equal(&first, &whole, sizeof(whole));
+	}
 	for (size_t cut = 0; cut <= one->size; cut++) {
 		cut_events[0] = 0;
 		response_begin(&first, one->to_head);
