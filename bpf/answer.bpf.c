@@ -166,7 +166,9 @@ core_global int write_headers(struct sk_msg_md *msg, __u32 at, __u32 remaining, 
 
 	if (!p)
 		return 1;
-	__builtin_memcpy(p, HEADERS, HEADERS_LENGTH);
+	for (__u32 i = 0; i < HEADERS_LENGTH / 8; i++)
+		put_word(p + i * 8, core_word(&HEADERS[i * 8]));
+	put_word(p + HEADERS_LENGTH - 8, core_word(&HEADERS[HEADERS_LENGTH - 8]));
 	reply_put_number(p + REMAINING_AT, REMAINING_WIDTH, remaining, ' ');
 	reply_put_reset(p + RESET_AT, reset_ms);
 	return 0;
@@ -391,17 +393,13 @@ int sluice_message(struct sk_msg_md *msg)
 {
 	struct walk walk = { .msg = msg };
 	struct bpf_sock *sk = msg->sk;
-	struct socket_mark *mark;
 
 	/* What an earlier run over this message asked for sticks. */
 	bpf_msg_apply_bytes(msg, 0);
-	if (!sk)
+	walk.tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	if (!walk.tcp)
 		return SK_DROP;
-	mark = bpf_sk_storage_get(&marks, sk, 0, 0);
-	walk.tcp = bpf_skc_to_tcp_sock(sk);
-	if (!mark || !walk.tcp)
-		return SK_DROP;
-	walk.cookie = mark->cookie;
+	walk.cookie = ((struct sock *)walk.tcp)->__sk_common.skc_cookie.counter;
 	walk.conn = bpf_map_lookup_elem(&conns, &walk.cookie);
 	/* Its record is gone, so it was reset: nobody is left to read this. */
 	if (!walk.conn)

@@ -3,10 +3,10 @@
  * The few fields of the kernel's own structs that programs read. Declared by hand and relocated at
  * load time against the running kernel's BTF, so that no generated header is needed.
  *
- * They give what no helper gives on all kernels: where the next byte of an answer will stand in
- * the TCP stream, whether it will fit, who waits for a socket, in which
- * network namespace it is, which of its bytes a buffer holds, what of them the application has read,
- * whose connection it is, and whether the kernel itself sends.
+ * They give what no helper gives on all kernels, or not to all programs: where the next byte of an answer
+ * will stand in the TCP stream, whether it will fit, who waits for a socket, its cookie, in which network
+ * namespace it is, which of its bytes a buffer holds, what of them the application has read, whose
+ * connection it is, and whether the kernel itself sends.
  */
 #ifndef SLUICE_KERNEL_BPF_H
 #define SLUICE_KERNEL_BPF_H
@@ -30,6 +30,10 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct sock_common {
 	__u32 skc_daddr; /* addresses and the peer's port are in network byte order */
 	__u32 skc_rcv_saddr;
@@ -39,6 +43,7 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
 };
 
 struct list_head {

@@ -14,6 +14,13 @@ struct answer {
 	const struct reply_template *template;
 };
 
+/* Eight bytes at once, wherever they lie, as core_word(). The compiler would split what it knows. */
+static __always_inline void put_word(__u8 *p, __u64 word)
+{
+	asm volatile("" : "+r"(word));
+	*(__u64 *)p = word;
+}
+
 /* Copy eight bytes of the template, or what is left; a callback of bpf_loop(). */
 static long copy_word(__u32 index, struct answer *answer)
 {
@@ -26,7 +33,7 @@ static long copy_word(__u32 index, struct answer *answer)
 	from = &answer->template->bytes[index * 8];
 	to += index * 8;
 	if (to + 8 <= end) {
-		__builtin_memcpy(to, from, 8);
+		put_word(to, core_word(from));
 		return 0;
 	}
 	for (int i = 0; i < 8; i++) {
