@@ -41,7 +41,7 @@
  * alone costs a wake-up. Clients of which there are fewer wait for no others.
  */
 #define CROWD	 4
-#define CROWD_NS 30000
+#define CROWD_NS 100000
 /*
  * Bytes of memory that what the kernel has not dealt with yet may take, of bytes to be judged. There
  * is room for the rest besides: an answer and an end for each connection there can be.
