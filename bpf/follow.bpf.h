@@ -92,8 +92,7 @@ static __always_inline bool is_answering(const struct conn *conn, const struct t
  */
 static __always_inline bool is_amid(const struct conn *conn, const struct tcp_sock *tcp)
 {
-	return is_unread(conn, tcp) ||
-	       (conn->answer_due && conn->response.state != RESPONSE_IN_STATUS);
+	return is_unread(conn, tcp) || (conn->answer_due && response_has_begun(&conn->response));
 }
 
 /* Who may change what the record says of the answers (conn.bpf.h). */

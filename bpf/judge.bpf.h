@@ -305,7 +305,7 @@ static __always_inline enum step leave_body(struct judgement *judged)
 static __noinline enum step judge_bad_body(struct judgement *judged)
 {
 	struct conn *conn = judged->conn;
-	bool begun = conn->answer_due && conn->response.state != RESPONSE_IN_STATUS;
+	bool begun = conn->answer_due && response_has_begun(&conn->response);
 
 	if (conn->body.refused)
 		return leave_body(judged);

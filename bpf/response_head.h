@@ -79,6 +79,12 @@ core_inline void response_begin(struct response *response, bool to_head_request)
 	response->to_head = to_head_request;
 }
 
+/* Whether a byte of it was read; of what came before a final answer, 1xx, none was. */
+core_inline bool response_has_begun(const struct response *response)
+{
+	return response->state != RESPONSE_IN_STATUS || response->index;
+}
+
 core_inline enum response_event response_lost(struct response *response)
 {
 	response->state = RESPONSE_OVER;

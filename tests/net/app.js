@@ -39,6 +39,8 @@ function choose(request) {
 
 const server = http.createServer((request, response) => {
 	const body = [];
+	if (request.url.startsWith('/begins'))
+		return request.socket.write('HTTP/1.1 ');
 	request.on('data', (piece) => body.push(piece));
 	request.on('end', () => {
 		const [status, text] = choose(request);

@@ -2,6 +2,7 @@
 /* Requests with a body: it reaches the application unchanged, or it is eaten to its last byte. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "harness.h"
 #include "http_client.h"
@@ -304,6 +305,28 @@ static void valid_zero(void **state)
 	assert_int_equal(client_get(client, "/", key.text), 200);
 }
 
+/* A body turns out bad when the application has written a part of its status line. */
+static void begun(void **state)
+{
+	const char part[] = "HTTP/1.1 ";
+	char bytes[256];
+	struct key key = key_limited(0, 0);
+	struct client *client;
+
+	(void)state;
+	if (applications[NODE].missing)
+		skip();
+	client = client_open(applications[NODE].port);
+	client_printf(client,
+		      "POST /begins HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n"
+		      "Transfer-Encoding: chunked\r\n\r\n",
+		      key.text);
+	assert_int_equal(recv(client->fd, bytes, strlen(part), MSG_WAITALL), strlen(part));
+	assert_memory_equal(bytes, part, strlen(part));
+	client_printf(client, "no chunk\r\n");
+	assert_int_equal(recv(client->fd, bytes, sizeof(bytes), 0) > 0, 0);
+}
+
 static const struct promise promises[] = {
 	{ "a body in one segment with the head arrives", one_segment, EACH_APPLICATION },
 	{ "a body in several segments arrives", several_segments, EACH_APPLICATION },
@@ -327,6 +350,8 @@ static const struct promise promises[] = {
 	{ "a refused body that never comes ends the connection after 10 seconds of silence",
 	  body_never_comes, ONCE },
 	{ "a body of no bytes is none", valid_zero, EACH_APPLICATION },
+	{ "a body that turns bad behind the begin of an answer ends the connection, and no more",
+	  begun, ONCE },
 };
 
 int main(void)
