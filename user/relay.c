@@ -216,20 +216,21 @@ static void run_streams(void *data)
 	relay->is_set = next != UINT64_MAX;
 }
 
-static void take_records(struct relay *relay)
+/* Take a round of records. Returns whether there may be more. */
+static bool take_records(struct relay *relay)
 {
 	int r;
 
-	do {
-		relay->taken = relay->answers = 0;
-		r = ring_buffer__consume(relay->handoff);
-		run_streams(relay);
-	} while (r == -EINTR && !relay->loop.stopped);
+	relay->taken = relay->answers = 0;
+	r = ring_buffer__consume(relay->handoff);
+	run_streams(relay);
+	return r == -EINTR && !relay->loop.stopped;
 }
 
 /*
- * There are records. epoll_wait(2) asks once more for what it told of last before it sleeps, and is told
- * of those that are reserved, too; what comes behind that wakes the relay, as it is not `awake` then.
+ * There are records; where more are left than a round takes, epoll_wait(2) tells of them at once, and of
+ * what else there is to do. It asks once more for what it told of last before it sleeps, and is told of
+ * those that are reserved, too; what comes behind that wakes the relay, as it is not `awake` then.
  */
 static void on_records(void *data)
 {
@@ -237,8 +238,7 @@ static void on_records(void *data)
 	struct relay *relay = data;
 
 	__atomic_store_n(&relay->injecting->awake, 1, __ATOMIC_RELAXED);
-	take_records(relay);
-	if (relay->answers >= CROWD)
+	if (!take_records(relay) && relay->answers >= CROWD)
 		nanosleep(&crowd, NULL);
 	__atomic_store_n(&relay->injecting->awake, 0, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -461,7 +461,8 @@ static int serve(struct relay *relay)
 {
 	relay_take_over(&relay->streams, &relay->former);
 	/* What came before there was a relay, and before it watched. */
-	take_records(relay);
+	while (take_records(relay))
+		;
 	adopt_orphans(relay);
 	run_streams(relay);
 	on_folder(relay);

@@ -12,6 +12,8 @@
 /* Microseconds until the next try of what the kernel could not do yet: doubled up to the second. */
 #define PAUSE_MIN_US 20
 #define PAUSE_MAX_US 1000000
+/* Bytes that are asked for at least, where requests follow each other. */
+#define PIECE_MIN 4096
 /* A client that goes on sending gets so many times the quiet that is waited for. */
 #define QUIET_TIMES 50
 
@@ -134,17 +136,28 @@ static void take(struct streams *streams, struct stream *stream, size_t length)
 		stream_drop_bytes(streams, stream);
 }
 
-/* Ask for as many bytes as there are, then for as many as can be judged at once. */
+/*
+ * Ask for as many bytes as there are, then for as many as can be judged at once. Where requests follow each
+ * other, all of them would be copied for each: what is asked for first is like what was judged last.
+ */
 static struct injecting ask_for_bytes(struct streams *streams, struct stream *stream,
 				      size_t *ret_length)
 {
 	const struct injection injection = { .kind = INJECT_BYTES, .number = stream->received };
-	size_t length = stream->length < INJECT_BYTES_MAX ? stream->length : INJECT_BYTES_MAX;
+	size_t all = stream->length < INJECT_BYTES_MAX ? stream->length : INJECT_BYTES_MAX;
+	size_t length = stream->piece && stream->piece < all ? stream->piece : all;
 	struct injecting injected = ask(streams, stream, injection, length);
 
+	if (injected.result == INJECTED_MORE && length < all) {
+		length = all;
+		injected = ask(streams, stream, injection, length);
+	}
 	if (injected.result == INJECTED_PART && injected.number && injected.number < length) {
 		length = injected.number;
+		stream->piece = 2 * length > PIECE_MIN ? 2 * length : PIECE_MIN;
 		injected = ask(streams, stream, injection, length);
+	} else if (injected.result == INJECTED_TAKEN) {
+		stream->piece = length < INJECT_BYTES_MAX ? 2 * stream->piece : 0;
 	}
 	*ret_length = length;
 	return injected;

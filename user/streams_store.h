@@ -22,6 +22,7 @@ struct stream {
 	TAILQ_ENTRY(stream) roommates;
 	uint32_t received; /* handed up so far */
 	bool up;	   /* the connection was not given back to the fast path */
+	size_t piece;	   /* bytes that are worth asking for at once; 0: all */
 
 	/* A head that goes on behind them. */
 	bool in_head;

@@ -439,6 +439,56 @@ static void test_large(void **state)
 	free(bytes);
 }
 
+#define SHORT 27 /* bytes of a request */
+
+/* As many bytes as are copied are added up; all of them are requests of SHORT bytes. */
+static int judge_short(void *data, const struct injection *injection, const void *bytes,
+		       size_t length, struct injecting *ret_injected)
+{
+	size_t *copied = data;
+
+	(void)injection;
+	*copied += bytes ? length : 0;
+	ret_injected->result = bytes && length > SHORT ? INJECTED_PART : INJECTED_TAKEN;
+	ret_injected->number = SHORT;
+	return 0;
+}
+
+static void test_pipeline(void **state)
+{
+	enum { REQUESTS = 1000, SIZE = REQUESTS * SHORT, EACH = 8192 };
+	char bytes[SIZE];
+	size_t copied = 0;
+
+	(void)state;
+	memset(bytes, 'x', SIZE);
+	streams_clear(&streams);
+	streams_init(&streams, judge_short, &copied);
+	hand(COOKIE, 0, bytes, SIZE, 0);
+	assert_int_equal(streams_run(&streams, 0), NEVER);
+	assert_int_equal(streams.count, 0);
+	assert_in_range(copied, SIZE, SIZE + REQUESTS * EACH);
+}
+
+/* A head that is longer than what was asked for is asked for whole. */
+static void test_pipeline_and_a_long_head(void **state)
+{
+	enum { LONG = 9000 };
+	char bytes[SHORT + LONG];
+
+	(void)state;
+	memset(bytes, 'x', sizeof(bytes));
+	kernel.says[0] = (struct answer){ PART(SHORT) };
+	kernel.says[2] = (struct answer){ MORE(1000) };
+	hand(COOKIE, 0, bytes, sizeof(bytes), 0);
+	assert_int_equal(streams_run(&streams, 0), NEVER);
+	/* All of it; the first request; as much as was worth while; the rest; release. */
+	assert_int_equal(kernel.asked, 5);
+	assert_int_equal(kernel.used, 5 * 2 - 2 + 4 * strlen("bytes 9027: ") + sizeof(bytes) +
+					      SHORT + 4096 + LONG + strlen("release 9027"));
+	assert_int_equal(streams.count, 0);
+}
+
 /* Fill a connection's room, a power of 2, to its last byte. */
 static void fill(uint64_t cookie, const char *bytes, size_t room)
 {
@@ -735,6 +785,8 @@ int main(void)
 		STORY("a turn of a connection without bytes is nothing", unknown_turn),
 		ROW("pauses grow to a second and no longer", test_pause_grows_to_a_second),
 		ROW("more than a datagram holds goes in several", test_large),
+		ROW("of requests that follow each other not all is copied for each", test_pipeline),
+		ROW("a long head behind them is copied whole", test_pipeline_and_a_long_head),
 		ROW("where all is taken, who keeps the most makes room for a newcomer",
 		    test_newcomers),
 		ROW("one that would keep more than any other is ended itself", test_greedy),
