@@ -60,26 +60,30 @@ void gates_put_key_word(struct kernel *kernel, const char *word)
 	}
 }
 
-int gates_put_settings(struct kernel *kernel, const struct config *config, const uint8_t *pepper,
+int gates_check_pepper(struct kernel *kernel, const struct config *config, const uint8_t *pepper,
 		       char *why, size_t why_size)
 {
-	struct settings *settings = kernel_settings(kernel);
-	int r;
+	const struct settings *settings = kernel_settings(kernel);
 
-	if (are_written(settings) && !has_pepper(settings, pepper)) {
-		snprintf(why, why_size,
-			 "The gate pinned in %s belongs to another installation: its keys were "
-			 "hashed with another pepper than the one in %s. Give --state or --pin the "
-			 "folder that belongs to the other, or take the gate down with --remove.",
-			 config->pin, config->state);
-		return -EKEYREJECTED;
-	}
-	r = gates_follow_clock(kernel);
+	if (!are_written(settings) || has_pepper(settings, pepper))
+		return 0;
+	snprintf(why, why_size,
+		 "The gate pinned in %s belongs to another installation: its keys were "
+		 "hashed with another pepper than the one in %s. Give --state or --pin the "
+		 "folder that belongs to the other, or take the gate down with --remove.",
+		 config->pin, config->state);
+	return -EKEYREJECTED;
+}
+
+int gates_put_settings(struct kernel *kernel, const uint8_t *pepper, char *why, size_t why_size)
+{
+	struct settings *settings = kernel_settings(kernel);
+	int r = gates_follow_clock(kernel);
+
 	if (r)
 		return explain(r, "The settings", why, why_size);
 	if (!are_written(settings))
 		memcpy(settings->pepper, pepper, PEPPER_SIZE);
-	gates_put_key_word(kernel, config->key_word);
 	/* A removal may have been killed. */
 	__atomic_store_n(&settings->leaving, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&settings->abi, SLUICE_ABI, __ATOMIC_SEQ_CST);

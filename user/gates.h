@@ -7,15 +7,17 @@
 #include "kernel.h"
 
 /*
- * Write the settings of all programs.
+ * Whether what is in force is not another installation's: to be asked before anything is changed.
  *
  * pepper	PEPPER_SIZE bytes, as the keys were hashed with
  *
- * On failure why (why_size bytes) says what is wrong and what to do. -EKEYREJECTED: what is in
- * force has another pepper, so it is another installation's; nothing was changed.
+ * Returns 0 or -EKEYREJECTED: it has another pepper, and why (why_size bytes) says what to do.
  */
-int gates_put_settings(struct kernel *kernel, const struct config *config, const uint8_t *pepper,
+int gates_check_pepper(struct kernel *kernel, const struct config *config, const uint8_t *pepper,
 		       char *why, size_t why_size);
+
+/* Write the settings of all programs but the keys' word. On failure why (why_size bytes) says what is wrong. */
+int gates_put_settings(struct kernel *kernel, const uint8_t *pepper, char *why, size_t why_size);
 
 /* True where what is in force was made with that pepper; false also where nothing is. */
 bool gates_have_pepper(struct kernel *kernel, const uint8_t *pepper);

@@ -337,7 +337,7 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 		goto out_close;
 	r = map_tables(kernel);
 	if (!r)
-		r = kernel_open_shed(kernel, options);
+		r = kernel_open_shed(kernel);
 	if (r) {
 		explain(r, why, why_size, "Cannot open the tables: %s.", strerror(-r));
 		goto out_close;

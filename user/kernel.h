@@ -192,6 +192,12 @@ int kernel_add_to_counter(struct kernel *kernel, enum counter counter, uint64_t 
 /* --- the shed: bpf/shed.bpf.c ------------------------------------------------------------------- */
 
 /*
+ * Say of how many bits of an address a source is made. Where they were others before, nobody is shed any
+ * more; else those that are stay so. Returns 0 or a negative errno.
+ */
+int kernel_lay_out_shed(struct kernel *kernel, uint32_t ipv4_prefix, uint32_t ipv6_prefix);
+
+/*
  * Have packets looked at on these network interfaces, CONFIG_INTERFACES_MAX at most, and on no others:
  * natively where the driver can. All of it or nothing. why and why_size as in kernel_open().
  *

@@ -48,6 +48,8 @@ struct kernel {
 	uint32_t guess_sources;
 	int processors;
 	uint64_t netns_cookie;
+	uint64_t
+		lost_after; /* cookie at which kernel_forget_lost() has stopped; 0: it goes through all */
 	bool taken_over;
 };
 
@@ -85,7 +87,7 @@ int kernel_check_layout(const struct kernel *kernel, char *clause, size_t size);
  */
 uint32_t kernel_shed_slots(uint32_t max_sources);
 void kernel_prepare_shed(struct kernel *kernel, const struct kernel_options *options);
-int kernel_open_shed(struct kernel *kernel, const struct kernel_options *options);
+int kernel_open_shed(struct kernel *kernel);
 int kernel_mend_shed(struct kernel *kernel);
 
 /*

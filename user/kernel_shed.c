@@ -246,27 +246,28 @@ int kernel_mend_shed(struct kernel *kernel)
 	return 0;
 }
 
-int kernel_open_shed(struct kernel *kernel, const struct kernel_options *options)
+int kernel_open_shed(struct kernel *kernel)
 {
-	struct shed_table *layout = &kernel->shed_layout;
-	bool others = layout->ipv4_prefix != options->ipv4_prefix ||
-		      layout->ipv6_prefix != options->ipv6_prefix;
-	__u32 zero = 0;
 	int r = open_clock(kernel);
 
-	if (r)
-		return r;
-	layout->ipv4_prefix = options->ipv4_prefix;
-	layout->ipv6_prefix = options->ipv6_prefix;
+	return r ? r : kernel_mark_ports(kernel);
+}
+
+int kernel_lay_out_shed(struct kernel *kernel, uint32_t ipv4_prefix, uint32_t ipv6_prefix)
+{
+	struct shed_table *layout = &kernel->shed_layout;
+	bool others = layout->ipv4_prefix != ipv4_prefix || layout->ipv6_prefix != ipv6_prefix;
+	__u32 zero = 0;
+
+	layout->ipv4_prefix = ipv4_prefix;
+	layout->ipv6_prefix = ipv6_prefix;
 	if (bpf_map_update_elem(bpf_map__fd(kernel->programs->maps.shed_table), &zero, layout,
 				BPF_ANY))
 		return -errno;
 	/* By other prefixes what is in there are no sources. */
 	if (kernel->taken_over && others)
 		memset(kernel->shed, 0, slots_of(kernel) * sizeof(*kernel->shed));
-	else if (kernel->taken_over)
-		r = kernel_mend_shed(kernel);
-	return r ? r : kernel_mark_ports(kernel);
+	return kernel->taken_over && !others ? kernel_mend_shed(kernel) : 0;
 }
 
 /* --- networks ------------------------------------------------------------------------------------- */

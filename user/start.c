@@ -135,20 +135,30 @@ static int probe(struct daemon *daemon)
 	return 0;
 }
 
-/* Before anything changes that stands: what is on the network interfaces may be in its way. */
+static int check_pepper(struct daemon *daemon)
+{
+	return gates_check_pepper(daemon->kernel, &daemon->config, daemon->pepper, daemon->why,
+				  sizeof(daemon->why));
+}
+
+/* Before the gate changes: what is on the network interfaces may be in the shed's way. */
 static int put_shed(struct daemon *daemon)
 {
+	const struct config_shed *config = &daemon->config.shed;
 	struct shed *shed = &daemon->shed;
+	int r = kernel_lay_out_shed(daemon->kernel, config->ipv4_prefix, config->ipv6_prefix);
 
+	if (r)
+		return explain(daemon, r, "The shed's table cannot be written: %s.", strerror(-r));
 	shed->kernel = daemon->kernel;
+	shed->swept = kernel_ticks(daemon->kernel); /* who went out before was told of */
 	shed->config = &daemon->config.shed;
 	return shed_put(shed, shed->config, daemon->why, sizeof(daemon->why));
 }
 
 static int put_settings(struct daemon *daemon)
 {
-	return gates_put_settings(daemon->kernel, &daemon->config, daemon->pepper, daemon->why,
-				  sizeof(daemon->why));
+	return gates_put_settings(daemon->kernel, daemon->pepper, daemon->why, sizeof(daemon->why));
 }
 
 static int put_programs(struct daemon *daemon)
@@ -254,6 +264,8 @@ static int put_gates(struct daemon *daemon)
 	struct dropped dropped = { .config = &daemon->config };
 	int r;
 
+	/* Late: of a start that fails the keys of the gate that stands know nothing. */
+	gates_put_key_word(daemon->kernel, daemon->config.key_word);
 	kernel_each_gate(daemon->kernel, note_dropped, &dropped);
 	r = gates_put(daemon->kernel, &daemon->config, false, daemon->why, sizeof(daemon->why));
 	for (size_t i = 0; !r && i < dropped.count; i++)
@@ -268,11 +280,10 @@ static int enforce(struct daemon *daemon)
 }
 
 static step *const start_steps[] = {
-	limit_privileges, guard_process, open_loop,   open_folder, open_store,
-	open_kernel,	  claim_ports,	 probe,	      put_shed,	   watch_offenders,
-	put_settings,	  put_programs,	 put_answers, put_keys,	   open_registry,
-	open_changes,	  open_control,	 start_relay, put_gates,   enforce,
-	drop_privileges,
+	limit_privileges, guard_process, open_loop, open_folder,     open_store,      open_kernel,
+	check_pepper,	  claim_ports,	 probe,	    put_shed,	     watch_offenders, put_settings,
+	put_programs,	  put_answers,	 put_keys,  open_registry,   open_changes,    open_control,
+	start_relay,	  put_gates,	 enforce,   drop_privileges,
 };
 
 int start(struct daemon *daemon)
@@ -280,7 +291,10 @@ int start(struct daemon *daemon)
 	return run_steps(daemon, start_steps, ARRAY_SIZE(start_steps));
 }
 
-/* A start that failed leaves nothing behind that it made, and everything that stood before. */
+/*
+ * A start that failed leaves nothing behind that it made. A gate that stood before goes on with its keys and
+ * ports; what was put of the shed stays.
+ */
 void undo_start(struct daemon *daemon)
 {
 	if (!daemon->kernel || kernel_taken_over(daemon->kernel))

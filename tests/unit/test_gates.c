@@ -26,7 +26,7 @@ static int set_up(void **state)
 
 static int put_settings(const uint8_t *with)
 {
-	return gates_put_settings(NULL, &config, with, why, sizeof(why));
+	return gates_put_settings(NULL, with, why, sizeof(why));
 }
 
 static void test_new_settings(void **state)
@@ -38,7 +38,6 @@ static void test_new_settings(void **state)
 	assert_int_equal(put_settings(pepper), 0);
 	assert_int_equal(fake.settings.abi, SLUICE_ABI);
 	assert_memory_equal(fake.settings.pepper, pepper, PEPPER_SIZE);
-	assert_memory_equal(fake.settings.key_word, "acme\0\0\0\0", KEY_WORD_MAX);
 	assert_int_equal(fake.settings.tai_offset_ns, offset_ns);
 }
 
@@ -48,11 +47,14 @@ static void test_other_installation(void **state)
 
 	(void)state;
 	assert_false(gates_have_pepper(NULL, pepper));
+	assert_int_equal(gates_check_pepper(NULL, &config, pepper, why, sizeof(why)), 0);
 	assert_int_equal(put_settings(pepper), 0);
 	assert_true(gates_have_pepper(NULL, pepper));
 	assert_false(gates_have_pepper(NULL, other_pepper));
 	before = fake.settings;
-	assert_int_equal(put_settings(other_pepper), -EKEYREJECTED);
+	assert_int_equal(gates_check_pepper(NULL, &config, pepper, why, sizeof(why)), 0);
+	assert_int_equal(gates_check_pepper(NULL, &config, other_pepper, why, sizeof(why)),
+			 -EKEYREJECTED);
 	assert_non_null(strstr(why, "/fake/pin belongs to another installation"));
 	assert_memory_equal(&fake.settings, &before, sizeof(before));
 }
