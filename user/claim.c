@@ -14,8 +14,9 @@
 #include "log.h"
 #include "util.h"
 
-/* Connections of daemons that ask who we are; nobody takes them from the queue. */
-#define BACKLOG 64
+/* Connections of daemons that ask who we are, between two calls of claims_tick(). */
+#define BACKLOG	    64
+#define ASK_SECONDS 3 /* for a place in the other's queue */
 
 static socklen_t make_address(uint16_t port, struct sockaddr_un *ret_address)
 {
@@ -31,10 +32,12 @@ static socklen_t make_address(uint16_t port, struct sockaddr_un *ret_address)
 static int find_holder(const struct sockaddr_un *address, socklen_t length,
 		       struct ucred *ret_holder)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct timeval patience = { .tv_sec = ASK_SECONDS };
 	socklen_t size = sizeof(*ret_holder);
 
-	if (fd < 0 || connect(fd, (const struct sockaddr *)address, length) ||
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
+	    connect(fd, (const struct sockaddr *)address, length) ||
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret_holder, &size))
 		return -errno;
 	return 0;
@@ -85,9 +88,17 @@ void claim_drop(struct claims *claims, uint16_t port)
 	claims->held[at] = claims->held[--claims->count];
 }
 
+void claims_tick(const struct claims *claims)
+{
+	for (size_t i = 0; i < claims->count; i++) {
+		for (int fd; (fd = accept(claims->held[i].fd, NULL, NULL)) >= 0;)
+			close(fd);
+	}
+}
+
 int claim_port(struct claims *claims, uint16_t port, char *why, size_t why_size)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address;
 	socklen_t length = make_address(port, &address);
 	int r = 0;

@@ -29,6 +29,9 @@ struct claims {
  */
 int claim_port(struct claims *claims, uint16_t port, char *why, size_t why_size);
 
+/* To be called each second: make room for those who ask whose a claim is. */
+void claims_tick(const struct claims *claims);
+
 bool claim_holds(const struct claims *claims, uint16_t port);
 void claim_drop(struct claims *claims, uint16_t port);
 

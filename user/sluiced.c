@@ -44,6 +44,7 @@ static void on_tick(void *data)
 	int r = saved ? saved : swept;
 
 	follow_clock(daemon);
+	claims_tick(&daemon->claims);
 	relay_keep_tick(&daemon->relay);
 	shed_tick(&daemon->shed);
 	ungated_tick(&daemon->ungated, daemon->kernel, &daemon->config);

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -230,6 +232,31 @@ static void test_claim(void **state)
 	claim_drop(&others, 1);
 }
 
+/* Whoever likes can connect, and does. */
+static void test_claim_crowded(void **state)
+{
+	enum { CALLERS = 100 };
+	static const char name[] = "\0sluice-port-3";
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct claims claims = { 0 }, others = { 0 };
+	int fds[CALLERS];
+	char why[256] = "";
+
+	(void)state;
+	memcpy(address.sun_path, name, sizeof(name) - 1);
+	assert_int_equal(claim_port(&claims, 3, why, sizeof(why)), 0);
+	for (int i = 0; i < CALLERS; i++) {
+		fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		connect(fds[i], (const struct sockaddr *)&address,
+			offsetof(struct sockaddr_un, sun_path) + sizeof(name) - 1);
+	}
+	claims_tick(&claims);
+	assert_int_equal(claim_port(&others, 3, why, sizeof(why)), -EADDRINUSE);
+	for (int i = 0; i < CALLERS; i++)
+		close(fds[i]);
+	claim_drop(&claims, 3);
+}
+
 /* In a child: claim the port as another user and hold it until the parent hangs up. */
 static void squat(int ready, int until)
 {
@@ -284,6 +311,7 @@ int main(void)
 		ROW("the TAI offset is what the clocks are apart", test_tai_offset),
 		ROW("a clock that nobody sets is not reported as set", test_clock_watch),
 		ROW("a port is claimed once, and the other daemon is named", test_claim),
+		ROW("so it is where others crowd before the claim", test_claim_crowded),
 		ROW("another user's claim keeps no daemon from starting", test_squatter),
 	};
 
