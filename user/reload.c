@@ -101,7 +101,10 @@ static void print_ports(FILE *out, struct kernel *kernel, const struct config *f
 		if (before)
 			print_differences(out, port_settings, port_setting_count, about, before,
 					  port);
-		else
+		if (before && is_leaving(kernel, port->port))
+			fprintf(out, "port %u stays protected, and was about to leave\n",
+				port->port);
+		if (!before)
 			fprintf(out, "port %u is protected\n", port->port);
 	}
 	for (size_t i = 0; i < from->port_count; i++)
@@ -178,23 +181,29 @@ static int put_shed(const struct reload *reload, const struct config *config,
 {
 	char why[WHY_SIZE];
 
-	if (shed_put(reload->shed, &config->shed, why, sizeof(why)))
-		return failure_set(ret_failure, FAILURE_CONFLICT, "%s Nothing was changed.", why);
-	return 0;
+	int r = shed_put(reload->shed, &config->shed, why, sizeof(why));
+	bool in_the_way = r == -ENODEV || r == -EBUSY;
+
+	return r ? failure_set(ret_failure, in_the_way ? FAILURE_CONFLICT : FAILURE_UNAVAILABLE,
+			       "%s Nothing was changed.", why)
+		 : 0;
 }
 
-/* The shed, and then the gates; where these fail, the shed as it was. */
+/* The shed, and then the gates; where one fails, the shed as it was. */
 static int put_all(const struct reload *reload, const struct config *config,
 		   struct failure *ret_failure)
 {
 	char why[WHY_SIZE];
 	int r = put_shed(reload, config, ret_failure);
 
-	if (r)
-		return r;
-	r = put_gates(reload, config, ret_failure);
+	if (!r)
+		r = put_gates(reload, config, ret_failure);
 	if (r && shed_put(reload->shed, &reload->config->shed, why, sizeof(why)))
-		log_error("%s", why);
+		return failure_set(
+			ret_failure, FAILURE_UNAVAILABLE,
+			"Not all could be put in force, and the shed is not as it was: %s "
+			"Reload once more.",
+			why);
 	return r;
 }
 
