@@ -42,13 +42,17 @@ static int finish(struct departures *departures, uint16_t port)
 		return r;
 	kernel_settle();
 	let_go(departures, port);
-	log_notice("Port %u is out of the gate and open to all; %d connections were reset.", port,
-		   reset);
+	log_notice("Port %u is out of the gate and open to all. Connections that were reset: %d.",
+		   port, reset);
 	return 0;
 }
 
-/* Returns 1 where the port at that place has left, or is to stay after all. */
-static int look_at(struct departures *departures, size_t at)
+/*
+ * known	it was found out which connections are open
+ *
+ * Returns 1 where the port at that place has left, or is to stay after all.
+ */
+static int look_at(struct departures *departures, size_t at, bool known)
 {
 	uint16_t port = departures->ports[at].port;
 	struct gate gate;
@@ -65,7 +69,8 @@ static int look_at(struct departures *departures, size_t at)
 	}
 	if (r)
 		return r;
-	if (drain_open(&departures->drain, port) && monotonic_ms() < departures->ports[at].end_ms)
+	if ((!known || drain_open(&departures->drain, port)) &&
+	    monotonic_ms() < departures->ports[at].end_ms)
 		return 0;
 	r = finish(departures, port);
 	return r ? r : 1;
@@ -74,10 +79,10 @@ static int look_at(struct departures *departures, size_t at)
 static void on_look(void *data)
 {
 	struct departures *departures = data;
-	int r = drain_look(&departures->drain, departures->kernel);
+	int looked = drain_look(&departures->drain, departures->kernel), r = 0;
 
 	for (size_t i = 0; !r && i < departures->count;) {
-		int left = look_at(departures, i);
+		int left = look_at(departures, i, !looked);
 
 		if (left > 0)
 			remove_at(departures, i);
@@ -85,6 +90,7 @@ static void on_look(void *data)
 			i++;
 		r = left < 0 ? left : 0;
 	}
+	r = r ? r : looked;
 	if (r && r != departures->result)
 		log_error("A port cannot leave the gate: %s. It is tried again.", strerror(-r));
 	departures->result = r;

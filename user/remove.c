@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Taking the gate down for good: --remove. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -55,6 +56,20 @@ static int drain(struct daemon *daemon)
 	return 0;
 }
 
+static int explain_failure(struct daemon *daemon, int error)
+{
+	const char *pin = daemon->config.pin;
+	char guard[PATH_MAX];
+
+	if (!path_join(guard, sizeof(guard), pin, "link_guard") && !access(guard, F_OK))
+		return explain(daemon, error, "The gate in %s cannot be taken down: %s.", pin,
+			       strerror(-error));
+	return explain(daemon, error,
+		       "Nothing is checked any more, but connections or pins of the gate in %s are "
+		       "left: %s. Run --remove once more.",
+		       pin, strerror(-error));
+}
+
 int remove_gate(struct daemon *daemon)
 {
 	static step *const steps[] = { become_remover, guard_process, open_loop, open_kernel };
@@ -82,8 +97,7 @@ int remove_gate(struct daemon *daemon)
 			       "There are pins in %s, and none is Sluice's; nothing was removed.",
 			       daemon->config.pin);
 	if (r)
-		return explain(daemon, r, "The gate in %s cannot be taken down: %s.",
-			       daemon->config.pin, strerror(-r));
+		return explain_failure(daemon, r);
 	if (opened)
 		log_warning("No connection was let end, and what was counted since the last daemon "
 			    "is not saved. %s",
