@@ -15,7 +15,7 @@
 
 /*
  * Note the connections that are in the sockhash no more, which they leave when the application closes them.
- * Most of these have a goodbye to say yet. Returns how many, at most `max`.
+ * Most of these have a goodbye to say yet. Returns how many, at most `max`: the next time goes on from there.
  */
 static size_t find_closed(struct kernel *kernel, uint64_t *ret_cookies, size_t max)
 {
@@ -23,13 +23,17 @@ static size_t find_closed(struct kernel *kernel, uint64_t *ret_cookies, size_t m
 	int socks = bpf_map__fd(kernel->programs->maps.socks);
 	/* Where the last one is gone by now, the kernel begins anew. */
 	size_t count = 0, steps = 2 * bpf_map__max_entries(kernel->programs->maps.conns);
-	__u64 cookie, value, *last = NULL;
+	__u64 cookie = kernel->lost_after, value;
 
-	while (count < max && steps-- && !bpf_map_get_next_key(conns, last, &cookie)) {
+	while (count < max && steps--) {
+		if (bpf_map_get_next_key(conns, cookie ? &cookie : NULL, &cookie)) {
+			cookie = 0;
+			break;
+		}
 		if (bpf_map_lookup_elem(socks, &cookie, &value) && errno == ENOENT)
 			ret_cookies[count++] = cookie;
-		last = &cookie;
 	}
+	kernel->lost_after = count < max ? 0 : cookie;
 	return count;
 }
 

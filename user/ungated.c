@@ -44,10 +44,10 @@ static void end_all(struct ungated *ungated, struct kernel *kernel, const struct
 	ungated->result = r < 0 ? r : 0;
 }
 
-static bool should_look(struct ungated *ungated, struct kernel *kernel, const struct config *config)
+static bool should_look(struct ungated *ungated, struct kernel *kernel)
 {
 	uint64_t now = monotonic_ms(), open;
-	bool full = !kernel_read_open(kernel, &open) && open >= config->max_connections;
+	bool full = !kernel_read_open(kernel, &open) && open >= kernel_max_connections(kernel);
 
 	if (now - ungated->looked_ms < (full ? LOOK_FULL_MS : LOOK_MS))
 		return false;
@@ -84,6 +84,6 @@ static void end_noticed(struct ungated *ungated, struct kernel *kernel, const st
 void ungated_tick(struct ungated *ungated, struct kernel *kernel, const struct config *config)
 {
 	end_noticed(ungated, kernel, config);
-	if (should_look(ungated, kernel, config))
+	if (should_look(ungated, kernel))
 		forget_lost(ungated, kernel);
 }
