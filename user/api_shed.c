@@ -132,7 +132,9 @@ static int refuse(int error, uint32_t max, struct failure *ret_failure)
 				   "host, or one of a network that [shed] exempts.");
 	case -E2BIG:
 		return failure_set(ret_failure, FAILURE_LIMIT_REACHED,
-				   "As many sources are shed as can be: %u.", max);
+				   "As many sources are shed as can be: %u. Let one in first "
+				   "(sluice shed rm), or raise max_sources for the next gate.",
+				   max);
 	default:
 		return failure_set(ret_failure, FAILURE_UNAVAILABLE,
 				   "The source cannot be shed: %s.", strerror(-error));

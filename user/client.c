@@ -125,8 +125,13 @@ static int read_to_end(int fd, struct text *ret_text, char *why, size_t why_size
 		int error = grow(ret_text, &room);
 		ssize_t got;
 
+		if (error == -EMSGSIZE)
+			return say_why(error, why, why_size,
+				       "its answer has more than %d MiB; of keys, ask for those of "
+				       "one account (--account)",
+				       CLIENT_ANSWER_MAX >> 20);
 		if (error)
-			return say_why(error, why, why_size, "its answer is too large");
+			return say_why(error, why, why_size, "out of memory");
 		got = read(fd, ret_text->bytes + ret_text->length, room - ret_text->length - 1);
 		if (got < 0 && errno == EINTR)
 			continue;

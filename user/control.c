@@ -111,12 +111,13 @@ static enum MHD_Result send_response(struct MHD_Connection *connection,
 static void turn_away(int fd, int error)
 {
 	struct api_response response;
-	char *text = NULL;
+	char why[128], *text = NULL;
 	int length;
 
-	api_refuse(error == -EUSERS ? "This user has too many connections to the control socket."
-				    : "The connection cannot be served.",
-		   &response);
+	snprintf(why, sizeof(why),
+		 "This user has %d connections to the control socket, as many as may be: end one.",
+		 CALLER_CONNECTIONS_MAX);
+	api_refuse(error == -EUSERS ? why : "The connection cannot be served.", &response);
 	length = asprintf(&text,
 			  "HTTP/1.1 %d Service Unavailable\r\nContent-Type: %s\r\n"
 			  "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",

@@ -240,9 +240,10 @@ int registry_create(struct registry *registry, const struct key_request *request
 		return fail_store(ret_failure, err);
 	if (count >= registry->keys_per_account)
 		return failure_set(ret_failure, FAILURE_LIMIT_REACHED,
-				   "The account has %u keys already, the most it may have. Revoke "
-				   "one first; expired keys count until they are revoked.",
-				   count);
+				   "The account has %u keys already, and may have %u. Revoke %u "
+				   "first; expired keys count until they are revoked.",
+				   count, registry->keys_per_account,
+				   count - registry->keys_per_account + 1);
 
 	key_id_make(record.id);
 	key_make(registry->key_word, text);
