@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What most heads are made of, in large pieces: a field's name, a value with the end of its line.
+ * What most heads are made of, in large pieces: a field's name, a value, the end of its line.
  *
  * What a head is, http_head_byte() says alone: where bytes are taken here, the parser stands as if it had
  * been given one after the other, and whatever is not as usual is left to it.
+ *
+ * Each part finds its bytes by the head's length anew: what the verifier knows of it is the same then, by
+ * whatever way it came.
  */
 #ifndef SLUICE_HTTP_SWIFT_H
 #define SLUICE_HTTP_SWIFT_H
@@ -11,8 +14,27 @@
 #include "http.h"
 #include "swift.h"
 
-/* Bytes that one call takes, at most: what comes before a value, the value, and the end of the head. */
-#define HTTP_SWIFT_MAX ((SWIFT_WORDS + 4) * SWIFT_WORD)
+#define HTTP_REACH 32768 /* bytes from where a head begins, within which it is read; a power of 2 */
+
+/* Bytes that one call takes, at most: a name, what comes before a value, the value, and the head's end. */
+#define HTTP_SWIFT_MAX ((SWIFT_NAME + SWIFT_WORDS + 4) * SWIFT_WORD)
+
+/* Where a head is read. */
+struct http_text {
+	const __u8 *begin; /* its first byte */
+	const __u8 *end;   /* behind the last one that is there */
+};
+
+/* The next byte. */
+core_inline const __u8 *swift_at(const struct http_head *head, const struct http_text *text)
+{
+	return text->begin + core_index(head->length, HTTP_REACH);
+}
+
+core_inline __u64 swift_next(const struct http_head *head, const struct http_text *text)
+{
+	return swift_word(swift_at(head, text), text->end);
+}
 
 /* Bytes that may change the state in which those of a class do not. */
 core_inline __u64 swift_not_plain(__u64 word, __u8 class)
@@ -30,27 +52,29 @@ core_inline __u64 swift_not_plain(__u64 word, __u8 class)
 	}
 }
 
-/* How many bytes of a class come first, as far as SWIFT_WORDS reach. */
-core_inline __u32 swift_plain(const __u8 *bytes, const __u8 *end, __u8 class)
+/* Take the bytes of a class that come first, as far as SWIFT_WORDS reach. */
+core_inline void swift_plain(struct http_head *head, const struct http_text *text, __u8 class)
 {
+	const __u8 *bytes = swift_at(head, text);
 	__u32 i, some = SWIFT_WORD, length = 0;
 
 	for (i = 0; i < SWIFT_WORDS && some == SWIFT_WORD; i++) {
 		some = swift_before(
-			swift_not_plain(swift_word(bytes + i * SWIFT_WORD, end), class));
+			swift_not_plain(swift_word(bytes + i * SWIFT_WORD, text->end), class));
 		length += some;
 	}
-	return length;
+	head->length += length;
 }
 
 /* --- the ends of lines --------------------------------------------------------------------------- */
 
-/* The end of a field's line, and that of the head; `behind` is what follows the value. */
-core_inline enum http_result swift_line_end(struct http_head *head, __u64 behind)
+/* The end of a field's line, and that of the head. */
+core_inline enum http_result swift_line_end(struct http_head *head, const struct http_text *text)
 {
 	enum http_result result = HTTP_MORE;
+	__u64 word = swift_next(head, text);
 
-	if ((__u16)behind != SWIFT_CRLF)
+	if ((__u16)word != SWIFT_CRLF)
 		return HTTP_MORE;
 	head->length++;
 	if (head->state != HTTP_IN_VALUE || head->field != HTTP_FIELD_OTHER)
@@ -59,7 +83,7 @@ core_inline enum http_result swift_line_end(struct http_head *head, __u64 behind
 		return result;
 	head->length++;
 	http_enter(head, HTTP_AT_LINE);
-	if ((__u16)(behind >> 16) != SWIFT_CRLF)
+	if ((__u16)(word >> 16) != SWIFT_CRLF)
 		return HTTP_MORE;
 	head->length += 2;
 	http_enter(head, HTTP_AT_HEAD_END);
@@ -67,14 +91,13 @@ core_inline enum http_result swift_line_end(struct http_head *head, __u64 behind
 }
 
 /* The rest of a request line, behind the target. */
-core_inline enum http_result swift_version(struct http_head *head, const __u8 *bytes,
-					   const __u8 *end)
+core_inline enum http_result swift_version(struct http_head *head, const struct http_text *text)
 {
-	__u64 first = core_swap_bytes(swift_word(bytes, end)), second;
+	__u64 first = core_swap_bytes(swift_next(head, text)), second;
 
 	if (!swift_begins(first, " HTTP/1."))
 		return HTTP_MORE;
-	second = core_swap_bytes(swift_word(bytes + SWIFT_WORD, end));
+	second = core_swap_bytes(swift_word(swift_at(head, text) + SWIFT_WORD, text->end));
 	if (!swift_begins(second, "1\r\n") && !swift_begins(second, "0\r\n"))
 		return HTTP_MORE;
 	text_word_clear(&head->word);
@@ -85,105 +108,90 @@ core_inline enum http_result swift_version(struct http_head *head, const __u8 *b
 
 /* --- values -------------------------------------------------------------------------------------- */
 
-/* Bytes that change nothing, and the end of a line behind them. */
-core_inline enum http_result swift_rest_of_line(struct http_head *head, const __u8 *bytes,
-						const __u8 *end)
+/* What comes before a host's name or address, or the port behind it. */
+core_inline void swift_host(struct http_head *head, const struct http_text *text)
 {
-	__u32 length;
+	__u64 word = swift_next(head, text);
 
-	if (head->plain == TEXT_VALUE) /* most: the compiler knows the class */
-		length = swift_plain(bytes, end, TEXT_VALUE);
-	else
-		length = swift_plain(bytes, end, head->plain);
-	head->length += length;
-	if (head->state == HTTP_IN_TARGET)
-		return swift_version(head, bytes + length, end);
-	return swift_line_end(head, swift_word(bytes + length, end));
-}
-
-/* A name or an IPv4 address, and a port. */
-core_inline enum http_result swift_host(struct http_head *head, const __u8 *bytes, const __u8 *end)
-{
-	__u32 length, digits;
-	__u64 behind;
-
-	if ((__u8)swift_word(bytes, end) != ' ' || head->notes & HTTP_NOTE_ABSOLUTE)
-		return HTTP_MORE;
-	length = swift_plain(++bytes, end, TEXT_HOST);
-	if (!length)
-		return HTTP_MORE;
-	head->phase = HTTP_HOST_NAME;
-	head->plain = TEXT_HOST;
-	head->length += 1 + length;
-	behind = swift_word(bytes + length, end);
-	if ((__u8)behind == ':') {
-		digits = swift_digits(behind >> 8);
-		head->phase = HTTP_HOST_PORT;
-		head->plain = 0;
-		head->length += 1 + digits;
-		behind = swift_word(bytes + length + 1 + digits, end);
+	if (head->phase == HTTP_HOST_START && (__u8)word == ' ' && text_is(word >> 8, TEXT_HOST)) {
+		head->phase = HTTP_HOST_NAME;
+		head->plain = TEXT_HOST;
+		head->length++;
+	} else if (head->phase == HTTP_HOST_PORT) {
+		head->length += swift_digits(word << 8 >> 8);
 	}
-	return swift_line_end(head, behind);
 }
 
-core_inline enum http_result swift_length(struct http_head *head, const __u8 *bytes,
-					  const __u8 *end)
+core_inline void swift_length(struct http_head *head, const struct http_text *text)
 {
-	__u64 word = swift_word(bytes, end);
+	__u64 word = swift_next(head, text);
 	__u32 digits = swift_digits(word >> 8);
 
 	if ((__u8)word != ' ' || !digits || (__u8)(word >> 8) == '0')
-		return HTTP_MORE;
+		return;
 	head->content_length = swift_number(word >> 8, digits);
 	head->phase = HTTP_WORD_INSIDE;
 	head->length += 1 + digits;
-	return swift_line_end(head, swift_word(bytes + 1 + digits, end));
 }
 
-/* "Bearer" in any case, and a token. */
-core_inline enum http_result swift_bearer(struct http_head *head, const __u8 *bytes,
-					  const __u8 *end)
+/* "Bearer" in any case, and the blanks around it, before a token. */
+core_inline void swift_bearer(struct http_head *head, const struct http_text *text)
 {
-	__u64 scheme = core_swap_bytes(swift_word(bytes, end));
-	__u32 length;
+	__u64 scheme = core_swap_bytes(swift_next(head, text));
+	__u8 first = swift_word(swift_at(head, text) + SWIFT_WORD, text->end);
 
-	if (!swift_begins(scheme | 0x0020202020202000ULL, " bearer "))
-		return HTTP_MORE;
+	if (!swift_begins(scheme | 0x0020202020202000ULL, " bearer ") ||
+	    !text_is(first, TEXT_TOKEN68))
+		return;
 	head->word.part[0] = TEXT_PART("bearer");
-	head->phase = HTTP_AUTH_GAP;
 	head->length += SWIFT_WORD;
-	bytes += SWIFT_WORD;
-	length = swift_plain(bytes, end, TEXT_TOKEN68);
-	if (!length)
-		return HTTP_MORE;
 	head->credential.at = head->length;
 	head->phase = HTTP_AUTH_TOKEN;
 	head->plain = TEXT_TOKEN68;
-	head->length += length;
-	return swift_line_end(head, swift_word(bytes + length, end));
 }
 
-core_inline enum http_result swift_keep_alive(struct http_head *head, const __u8 *bytes,
-					      const __u8 *end)
+core_inline void swift_keep_alive(struct http_head *head, const struct http_text *text)
 {
-	if (!swift_begins(core_swap_bytes(swift_word(bytes, end)), " keep-al") ||
-	    !swift_begins(core_swap_bytes(swift_word(bytes + SWIFT_WORD, end)), "ive\r\n"))
-		return HTTP_MORE;
+	const __u8 *behind = swift_at(head, text) + SWIFT_WORD;
+
+	if (!swift_begins(core_swap_bytes(swift_next(head, text)), " keep-al") ||
+	    !swift_begins(core_swap_bytes(swift_word(behind, text->end)), "ive\r\n"))
+		return;
 	head->word.part[0] = TEXT_PART("ep-alive");
 	head->word.part[1] = TEXT_PART("ke");
 	head->phase = HTTP_WORD_INSIDE;
 	head->length += sizeof(" keep-alive") - 1;
-	return swift_line_end(head, swift_word(bytes + sizeof(" keep-alive") - 1, end));
+}
+
+/* The begin of a value that concerns the gate, or all of it. */
+core_inline void swift_special(struct http_head *head, const struct http_text *text)
+{
+	switch (head->field) {
+	case HTTP_FIELD_HOST:
+		if (!(head->notes & HTTP_NOTE_ABSOLUTE)) /* else it is compared */
+			swift_host(head, text);
+		return;
+	case HTTP_FIELD_AUTHORIZATION:
+		if (head->phase == HTTP_AUTH_START)
+			swift_bearer(head, text);
+		return;
+	case HTTP_FIELD_LENGTH:
+		if (head->phase == HTTP_WORD_START)
+			swift_length(head, text);
+		return;
+	case HTTP_FIELD_CONNECTION:
+		if (head->phase == HTTP_WORD_START)
+			swift_keep_alive(head, text);
+	}
 }
 
 /* --- lines --------------------------------------------------------------------------------------- */
 
 /* A method in capitals, and the begin of a target. */
-core_inline enum http_result swift_method(struct http_head *head, const __u8 *bytes,
-					  const __u8 *end)
+core_inline enum http_result swift_method(struct http_head *head, const struct http_text *text)
 {
 	struct text_word method = { { 0 } };
-	__u64 word = swift_word(bytes, end);
+	__u64 word = swift_next(head, text);
 	__u32 length = swift_before(~swift_within(word, 'A', 'Z') & SWIFT_HIGH);
 	enum http_result result;
 
@@ -201,10 +209,10 @@ core_inline enum http_result swift_method(struct http_head *head, const __u8 *by
 }
 
 /* A field's name and its colon. */
-core_inline enum http_result swift_field(struct http_head *head, const __u8 *bytes, const __u8 *end)
+core_inline enum http_result swift_field(struct http_head *head, const struct http_text *text)
 {
 	struct text_word name;
-	__u32 length = swift_name(bytes, end, &name);
+	__u32 length = swift_name(swift_at(head, text), text->end, &name);
 
 	if (!length || head->fields >= HTTP_FIELDS_MAX)
 		return HTTP_MORE;
@@ -216,45 +224,44 @@ core_inline enum http_result swift_field(struct http_head *head, const __u8 *byt
 	return http_over(head, http_field_begin(head));
 }
 
-core_inline enum http_result swift_take(struct http_head *head, const __u8 *bytes, const __u8 *end)
+core_inline enum http_result swift_take(struct http_head *head, const struct http_text *text)
 {
+	enum http_result result = HTTP_MORE;
+
 	if (head->limit - head->length < HTTP_SWIFT_MAX)
 		return HTTP_MORE;
-	if (head->plain)
-		return swift_rest_of_line(head, bytes, end);
-	if (head->state == HTTP_AT_LINE)
-		return swift_field(head, bytes, end);
 	if (head->state == HTTP_AT_START)
-		return swift_method(head, bytes, end);
-	if (head->state != HTTP_IN_SPECIAL || head->phase)
-		return HTTP_MORE;
-	switch (head->field) {
-	case HTTP_FIELD_HOST:
-		return swift_host(head, bytes, end);
-	case HTTP_FIELD_LENGTH:
-		return swift_length(head, bytes, end);
-	case HTTP_FIELD_AUTHORIZATION:
-		return swift_bearer(head, bytes, end);
-	case HTTP_FIELD_CONNECTION:
-		return swift_keep_alive(head, bytes, end);
-	default:
-		return HTTP_MORE;
-	}
+		result = swift_method(head, text);
+	else if (head->state == HTTP_AT_LINE)
+		result = swift_field(head, text);
+	if (result != HTTP_MORE)
+		return result;
+	if (head->state == HTTP_IN_SPECIAL && !head->plain)
+		swift_special(head, text);
+	if (head->plain == TEXT_VALUE) /* most: the compiler knows the class */
+		swift_plain(head, text, TEXT_VALUE);
+	else if (head->plain)
+		swift_plain(head, text, head->plain);
+	if (head->state == HTTP_IN_TARGET)
+		return swift_version(head, text);
+	if (head->state == HTTP_IN_VALUE || head->state == HTTP_IN_SPECIAL)
+		return swift_line_end(head, text);
+	return HTTP_MORE;
 }
 
 /*
- * Take some of the bytes from `bytes` up to `end`, of which there is one at least: as many as can be taken
+ * Take some of the bytes behind those that were taken, of which there is one at least: as many as can be taken
  * at once, but one at least. head->length says how many. Else as http_head_byte().
  */
-core_inline enum http_result http_head_bytes(struct http_head *head, const __u8 *bytes,
-					     const __u8 *end)
+core_inline enum http_result http_head_bytes(struct http_head *head, const struct http_text *text)
 {
 	__u32 before = head->length;
-	enum http_result result = swift_take(head, bytes, end);
+	enum http_result result = swift_take(head, text);
+	const __u8 *next = swift_at(head, text);
 
 	if (result != HTTP_MORE || head->length != before)
 		return result;
-	return http_head_byte(head, *bytes);
+	return next + 1 > text->end ? HTTP_MORE : http_head_byte(head, *next);
 }
 
 #endif

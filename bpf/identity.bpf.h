@@ -44,7 +44,7 @@ static __noinline long blank(struct __sk_buff *skb, __u32 at, __u32 end)
 {
 	struct blanking blanking = { .skb = skb, .at = at, .end = end };
 
-	bpf_loop(READ_HEAD_MAX / BLANKS_SIZE, blank_some, &blanking, 0);
+	bpf_loop(HTTP_REACH / BLANKS_SIZE, blank_some, &blanking, 0);
 	return blanking.error;
 }
 

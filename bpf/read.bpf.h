@@ -8,11 +8,7 @@
 #include "abi.h"
 #include "http_swift.h"
 
-/* A head's limit must be smaller: what lies behind cannot be reached in a buffer. */
-#define READ_HEAD_MAX 32768
-
-_Static_assert(HEAD_LIMIT_MAX + 3 < READ_HEAD_MAX,
-	       "the largest head, an empty line, one byte more");
+_Static_assert(HEAD_LIMIT_MAX + 3 < HTTP_REACH, "the largest head, an empty line, one byte more");
 
 struct read_state {
 	struct __sk_buff *skb;
@@ -26,21 +22,21 @@ struct read_state {
 static long read_step(__u32 index, void *context)
 {
 	struct read_state *state = context;
-	struct http_head *head = state->head;
-	const __u8 *bytes = (const __u8 *)(long)state->skb->data;
-	const __u8 *end = (const __u8 *)(long)state->skb->data_end;
+	const struct http_text text = {
+		.begin = (const __u8 *)(long)state->skb->data,
+		.end = (const __u8 *)(long)state->skb->data_end,
+	};
 
-	bytes += head->length & (READ_HEAD_MAX - 1);
-	if (bytes + 1 > end)
+	if (swift_at(state->head, &text) + 1 > text.end)
 		return 1;
-	state->result = http_head_bytes(head, bytes, end);
+	state->result = http_head_bytes(state->head, &text);
 	return state->result != HTTP_MORE;
 }
 
 /*
  * Run the parser over a buffer's bytes, which must lie in one piece (bpf_skb_pull_data).
  *
- * head		was begun, with a limit of less than READ_HEAD_MAX; the head begins where the buffer does
+ * head		was begun, with a limit of less than HTTP_REACH; the head begins where the buffer does
  *
  * Returns HTTP_MORE where the buffer ends before the head does, else what the parser said.
  */
@@ -50,7 +46,7 @@ core_global enum http_result read_head(struct __sk_buff *skb, struct http_head *
 
 	if (!head)
 		return HTTP_BAD;
-	bpf_loop(READ_HEAD_MAX, read_step, &state, 0);
+	bpf_loop(HTTP_REACH, read_step, &state, 0);
 	return state.result;
 }
 

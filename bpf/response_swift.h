@@ -9,42 +9,26 @@
 #include "response.h"
 #include "swift.h"
 
-/* Bytes up to the LF of a line, or of as many words as can be looked at. Returns whether it is there. */
-core_inline bool response_swift_lf(const __u8 *bytes, const __u8 *end, __u32 *ret_taken)
-{
-	__u32 i, some = SWIFT_WORD, taken = 0;
+#define RESPONSE_TAKEN_MAX 128 /* bytes that one call takes, at most; a power of 2 */
 
-	for (i = 0; i < SWIFT_WORDS && some == SWIFT_WORD; i++) {
-		if (bytes + (i + 1) * SWIFT_WORD > end)
-			break;
-		some = swift_before(swift_equal(core_word(bytes + i * SWIFT_WORD), '\n'));
-		taken += some;
-	}
-	*ret_taken = taken + (some < SWIFT_WORD);
-	return some < SWIFT_WORD;
+_Static_assert((SWIFT_NAME + SWIFT_WORDS + 2) * SWIFT_WORD < RESPONSE_TAKEN_MAX,
+	       "a name, what comes before a value, and the value");
+
+/* The next byte: found anew, as in http_swift.h. */
+core_inline const __u8 *response_at(const __u8 *bytes, const __u32 *taken)
+{
+	return bytes + core_index(*taken, RESPONSE_TAKEN_MAX);
 }
 
-/* The rest of a line that is not looked at. */
-core_inline enum response_event response_swift_line(struct response *response, const __u8 *bytes,
-						    const __u8 *end, __u32 *ret_taken)
-{
-	if (!response_swift_lf(bytes, end, ret_taken))
-		return RESPONSE_MORE;
-	if (response->state == RESPONSE_IN_VALUE)
-		return response_go(response, RESPONSE_AT_LINE);
-	return response_turn(response, '\n');
-}
-
-/* A status line with a space behind the status. */
-core_inline enum response_event response_swift_status(struct response *response, const __u8 *bytes,
-						      const __u8 *end, __u32 *ret_taken)
+/* A status, and the space behind it. */
+core_inline void response_swift_status(struct response *response, const __u8 *bytes,
+				       const __u8 *end, __u32 *taken)
 {
 	__u64 first, second;
 	__u8 hundreds, tens, ones;
-	enum response_event event;
 
 	if (response->index || bytes + 2 * SWIFT_WORD > end)
-		return RESPONSE_MORE;
+		return;
 	first = core_swap_bytes(core_word(bytes));
 	second = core_word(bytes + SWIFT_WORD);
 	hundreds = second >> 8;
@@ -53,77 +37,89 @@ core_inline enum response_event response_swift_status(struct response *response,
 	if (!swift_begins(first, "HTTP/1.") || !text_is_digit(first) || (__u8)second != ' ' ||
 	    !text_is_digit(hundreds) || hundreds == '0' || !text_is_digit(tens) ||
 	    !text_is_digit(ones) || (__u8)(second >> 32) != ' ')
-		return RESPONSE_MORE;
+		return;
 	response->minor = (__u8)first - '0';
 	response->status = (hundreds - '0') * 100 + (tens - '0') * 10 + (ones - '0');
 	response->index = 13;
 	response->state = RESPONSE_IN_REASON;
-	event = response_swift_line(response, bytes + 13, end, ret_taken);
-	*ret_taken += 13;
-	return event;
+	*taken = 13;
+}
+
+/* The end of the head, or a field's name. */
+core_inline enum response_event response_swift_name(struct response *response, const __u8 *bytes,
+						    const __u8 *end, __u32 *taken)
+{
+	struct text_word name;
+	__u32 length = swift_name(bytes, end, &name);
+
+	if (length) {
+		response->word = name;
+		*taken = length + 1;
+		return response_name_byte(response, ':');
+	}
+	if ((__u16)swift_word(bytes, end) != SWIFT_CRLF)
+		return RESPONSE_MORE;
+	*taken = 2;
+	return response_head_end(response);
 }
 
 core_inline enum response_event response_swift_length(struct response *response, const __u8 *bytes,
-						      const __u8 *end, __u32 *ret_taken)
+						      const __u8 *end, __u32 *taken)
 {
-	__u64 word = swift_word(bytes, end), behind;
+	__u64 word = swift_word(response_at(bytes, taken), end);
 	__u32 digits = swift_digits(word >> 8);
 
 	if ((__u8)word != ' ' || !digits)
 		return RESPONSE_MORE;
 	response->number = swift_number(word >> 8, digits);
 	response->phase = RESPONSE_VALUE_INSIDE;
-	*ret_taken = 1 + digits;
-	behind = swift_word(bytes + 1 + digits, end);
-	if ((__u16)behind != SWIFT_CRLF)
+	*taken += 1 + digits;
+	if ((__u16)swift_word(response_at(bytes, taken), end) != SWIFT_CRLF)
 		return RESPONSE_MORE;
 	response->phase = RESPONSE_VALUE_CR;
-	*ret_taken += 2;
+	*taken += 2;
 	return response_length_end(response);
 }
 
-/* The end of the head, or a field. */
-core_inline enum response_event response_swift_field(struct response *response, const __u8 *bytes,
-						     const __u8 *end, __u32 *ret_taken)
+/* The rest of a line that is not looked at. */
+core_inline enum response_event response_swift_line(struct response *response, const __u8 *bytes,
+						    const __u8 *end, __u32 *taken)
 {
-	struct text_word name;
-	__u32 length = swift_name(bytes, end, &name), value = 0;
-	enum response_event event;
+	const __u8 *at = response_at(bytes, taken);
+	__u32 i, some = SWIFT_WORD, length = 0;
 
-	if (!length && (__u16)swift_word(bytes, end) == SWIFT_CRLF) {
-		*ret_taken = 2;
-		return response_head_end(response);
+	for (i = 0; i < SWIFT_WORDS && some == SWIFT_WORD; i++) {
+		if (at + (i + 1) * SWIFT_WORD > end)
+			break;
+		some = swift_before(swift_equal(core_word(at + i * SWIFT_WORD), '\n'));
+		length += some;
 	}
-	if (!length)
+	*taken += length + (some < SWIFT_WORD);
+	if (some == SWIFT_WORD)
 		return RESPONSE_MORE;
-	response->word = name;
-	event = response_name_byte(response, ':');
-	bytes += length + 1;
 	if (response->state == RESPONSE_IN_VALUE)
-		event = response_swift_line(response, bytes, end, &value);
-	else if (response->state == RESPONSE_IN_LENGTH)
-		event = response_swift_length(response, bytes, end, &value);
-	*ret_taken = length + 1 + value;
-	return event;
+		return response_go(response, RESPONSE_AT_LINE);
+	return response_turn(response, '\n');
 }
 
 core_inline enum response_event response_swift(struct response *response, const __u8 *bytes,
-					       const __u8 *end, __u32 *ret_taken)
+					       const __u8 *end, __u32 *taken)
 {
-	switch (response->state) {
-	case RESPONSE_IN_STATUS:
-		return response_swift_status(response, bytes, end, ret_taken);
-	case RESPONSE_AT_LINE:
-		return response_swift_field(response, bytes, end, ret_taken);
-	case RESPONSE_IN_REASON:
-		if (response->index == 12) /* what comes first in it is looked at */
-			return RESPONSE_MORE;
-		/* fall through */
-	case RESPONSE_IN_VALUE:
-		return response_swift_line(response, bytes, end, ret_taken);
-	default:
-		return RESPONSE_MORE;
-	}
+	enum response_event event = RESPONSE_MORE;
+
+	if (response->state == RESPONSE_IN_STATUS)
+		response_swift_status(response, bytes, end, taken);
+	else if (response->state == RESPONSE_AT_LINE)
+		event = response_swift_name(response, bytes, end, taken);
+	if (event != RESPONSE_MORE)
+		return event;
+	if (response->state == RESPONSE_IN_LENGTH && response->phase == RESPONSE_VALUE_START)
+		return response_swift_length(response, bytes, end, taken);
+	/* What comes first in a reason is looked at. */
+	if (response->state == RESPONSE_IN_VALUE ||
+	    (response->state == RESPONSE_IN_REASON && response->index == 13))
+		return response_swift_line(response, bytes, end, taken);
+	return RESPONSE_MORE;
 }
 
 /*

@@ -19,11 +19,11 @@ static enum http_result parse(struct http_head *head, const uint8_t *bytes, size
 /* As a buffer is read: several bytes at a time where they are offered. */
 static enum http_result parse_blocks(struct http_head *head, const uint8_t *bytes, size_t size)
 {
+	const struct http_text text = { bytes, bytes + size };
 	enum http_result result = HTTP_MORE;
-	uint32_t begin = head->length;
 
-	while (head->length - begin < size && result == HTTP_MORE)
-		result = http_head_bytes(head, bytes + (head->length - begin), bytes + size);
+	while (head->length < size && result == HTTP_MORE)
+		result = http_head_bytes(head, &text);
 	return result;
 }
 
@@ -43,9 +43,9 @@ static void check_cuts(const uint8_t *bytes, size_t size, size_t limit,
 		part = part < size - at ? part : size - at;
 		moved = head;
 		memset(&head, 0xff, sizeof(head));
-		result = parse_blocks(&moved, bytes + at, part);
-		head = moved;
 		at += part;
+		result = parse_blocks(&moved, bytes, at);
+		head = moved;
 	}
 	require(result == verdict);
 	require(!memcmp(&head, whole, sizeof(head)));

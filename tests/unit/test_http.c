@@ -52,14 +52,13 @@ static enum http_result take_cut(struct http_head *head, const char *text, size_
 	enum http_result result = HTTP_MORE;
 
 	for (size_t from = 0, to = cut; from < size; from = to, to = size) {
-		__u8 *bytes = malloc(to - from);
-		__u32 begin = head->length;
+		__u8 *bytes = malloc(to);
+		const struct http_text there = { bytes, bytes + to };
 
 		assert_non_null(bytes);
-		memcpy(bytes, text + from, to - from);
-		while (result == HTTP_MORE && head->length - begin < to - from)
-			result = http_head_bytes(head, bytes + (head->length - begin),
-						 bytes + (to - from));
+		memcpy(bytes, text, to);
+		while (result == HTTP_MORE && head->length < to)
+			result = http_head_bytes(head, &there);
 		free(bytes);
 	}
 	return result;
