@@ -98,14 +98,14 @@ static void print_ports(FILE *out, struct kernel *kernel, const struct config *f
 		const struct config_port *before = config_find_port(from, port->port);
 
 		snprintf(about, sizeof(about), "port %u: ", port->port);
-		if (before)
-			print_differences(out, port_settings, port_setting_count, about, before,
-					  port);
-		if (before && is_leaving(kernel, port->port))
+		if (!before) {
+			fprintf(out, "port %u is protected\n", port->port);
+			continue;
+		}
+		print_differences(out, port_settings, port_setting_count, about, before, port);
+		if (is_leaving(kernel, port->port))
 			fprintf(out, "port %u stays protected, and was about to leave\n",
 				port->port);
-		if (!before)
-			fprintf(out, "port %u is protected\n", port->port);
 	}
 	for (size_t i = 0; i < from->port_count; i++)
 		if (!config_find_port(to, from->ports[i].port) &&
@@ -180,7 +180,6 @@ static int put_shed(const struct reload *reload, const struct config *config,
 		    struct failure *ret_failure)
 {
 	char why[WHY_SIZE];
-
 	int r = shed_put(reload->shed, &config->shed, why, sizeof(why));
 	bool in_the_way = r == -ENODEV || r == -EBUSY;
 

@@ -38,6 +38,8 @@ static void test_new_settings(void **state)
 	assert_int_equal(put_settings(pepper), 0);
 	assert_int_equal(fake.settings.abi, SLUICE_ABI);
 	assert_memory_equal(fake.settings.pepper, pepper, PEPPER_SIZE);
+	gates_put_key_word(NULL, config.key_word);
+	assert_memory_equal(fake.settings.key_word, "acme\0\0\0\0", KEY_WORD_MAX);
 	assert_int_equal(fake.settings.tai_offset_ns, offset_ns);
 }
 
