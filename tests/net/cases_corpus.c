@@ -163,13 +163,23 @@ struct around {
 	const char *behind;
 };
 
+static enum after after_of(const struct source *source, const struct around *around)
+{
+	if (source->head->verdict != HTTP_DONE)
+		return ENDS;
+	if (!source->ends)
+		return STAYS;
+	return *around->behind ? CLOSES : ENDS;
+}
+
 /* Add the head with fields put in at an offset, between other requests. */
 static void add_variant(struct rows *rows, const struct source *source, const char *fields,
 			size_t at, const struct around *around)
 {
 	const struct http_case *head = source->head;
 	bool passes = head->verdict == HTTP_DONE && *fields;
-	bool goes_on = head->verdict == HTTP_DONE && !source->ends;
+	enum after after = after_of(source, around);
+	bool goes_on = after == STAYS;
 	char name[256], answers[32], executed[sizeof(source->executed) + 64];
 	char *bytes;
 	size_t size;
@@ -195,7 +205,7 @@ static void add_variant(struct rows *rows, const struct source *source, const ch
 				      .size = size,
 				      .answers = answers,
 				      .executed = executed,
-				      .after = goes_on ? STAYS : ENDS,
+				      .after = after,
 				      .share = *around->before ? ONCE_FULL : SOME,
 				      .cut_from = strlen(around->before),
 				      .cut_to = size - strlen(around->behind) });
