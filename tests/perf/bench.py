@@ -82,7 +82,7 @@ class Bench:
                     continue
                 try:
                     do(workload, variant)
-                except AssertionError as problem:
+                except (AssertionError, OSError) as problem:
                     raise AssertionError(f"{variant.name}, {workload.name}: {problem}") from problem
 
     def warm_up(self, workload, variant):
