@@ -58,6 +58,8 @@ function passOn(req, res) {
 		answer.pipe(res)
 	})
 	request.on('error', () => res.destroy())
+	// A client that leaves amid its answer would keep the agent's socket for good.
+	res.on('close', () => res.writableFinished || request.destroy())
 	if (req.headers['content-length'] || req.headers['transfer-encoding'])
 		req.pipe(request)
 	else
