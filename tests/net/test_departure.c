@@ -94,6 +94,7 @@ static void port_is_held(void **state)
 static void port_stays(void **state)
 {
 	struct stand stand;
+	char body[4096];
 
 	(void)state;
 	start_configured();
@@ -102,7 +103,8 @@ static void port_stays(void **state)
 	remove_port(stand.port, "?drain=60", 202, "\"draining\":true");
 	expect_ended(stand.idle);
 	configure_without(0);
-	assert_int_equal(api("POST", "/v1/reload", NULL, (char[4096]){ 0 }, 4096), 200);
+	assert_int_equal(api("POST", "/v1/reload", NULL, body, sizeof(body)), 200);
+	assert_non_null(strstr(body, "stays protected, and was about to leave"));
 	finish_answer(&stand);
 	assert_true(client_sees_silence(stand.busy, 400));
 	stand_in_leave();

@@ -219,6 +219,25 @@ static void says_what_is_not_saved(void **state)
 		1);
 }
 
+/* What stands in the way is no pin, and the kernel opens it for nobody. */
+static void says_what_is_left(void **state)
+{
+	char pin[160];
+
+	(void)state;
+	daemon_start();
+	daemon_stop();
+	snprintf(pin, sizeof(pin), "%s/conns", stage.pins);
+	assert_int_equal(unlink(pin), 0);
+	assert_int_equal(symlink("/etc/passwd", pin), 0);
+	assert_int_not_equal(daemon_remove(), 0);
+	assert_int_equal(count_lines(stage.daemon_log, "Nothing is checked any more, but "), 1);
+	assert_int_equal(count_lines(stage.daemon_log, "Run --remove once more."), 1);
+	assert_int_equal(unlink(pin), 0);
+	assert_int_equal(daemon_remove(), 0);
+	assert_true(access(stage.pins, F_OK));
+}
+
 /* --- what is left of a port that was taken out of the configuration --------------------------------- */
 
 #define HALF 40000 /* bytes of a body */
@@ -398,6 +417,8 @@ static const struct promise promises[] = {
 	{ "--remove waits, and saves what was counted, whatever cgroup it is told",
 	  goes_from_any_cgroup, ONCE },
 	{ "--remove says where it cannot save what was counted", says_what_is_not_saved, ONCE },
+	{ "--remove that fails halfway says what is left, and goes on when run again",
+	  says_what_is_left, ONCE },
 	{ "--remove cuts no answer off", whole_answers, EACH_APPLICATION },
 };
 
