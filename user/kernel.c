@@ -18,21 +18,10 @@
 #include "kernel_handle.h"
 #include "netns.h"
 #include "pin_folder.h"
+#include "util.h"
 
 /* What a kernel call means to the one who started the daemon. */
 #define NEEDS "Sluice needs root, a kernel of 6.1 or newer with BTF, and a bpffs; "
-
-/* Write a sentence for the user, and give the error back. */
-__attribute__((format(printf, 4, 5))) static int explain(int error, char *why, size_t size,
-							 const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(why, size, format, arguments);
-	va_end(arguments);
-	return error;
-}
 
 /* libbpf's own messages are for its developers; ours go through `why`. */
 static int be_quiet(enum libbpf_print_level level, const char *format, va_list arguments)
@@ -158,7 +147,7 @@ int kernel_put_programs(struct kernel *kernel, char *why, size_t why_size)
 {
 	int r = kernel_place_programs(kernel->programs, kernel->taken_over);
 
-	return r ? explain(r, why, why_size, "Cannot put the BPF programs in place: %s.",
+	return r ? say_why(r, why, why_size, "Cannot put the BPF programs in place: %s.",
 			   strerror(-r))
 		 : 0;
 }
@@ -173,19 +162,19 @@ static int check_standing(const struct kernel *kernel, const struct kernel_optio
 	if (!r)
 		return 0;
 	if (r == -EACCES && options->to_remove)
-		return explain(r, why, size, "The gate pinned in %s %s.", kernel->pin_folder,
+		return say_why(r, why, size, "The gate pinned in %s %s.", kernel->pin_folder,
 			       clause);
 	if (r == -EACCES)
-		return explain(
+		return say_why(
 			r, why, size,
 			"The gate pinned in %s %s. It goes on enforcing as it is. As root, run "
 			"%s, which takes it down; then start this daemon again.",
 			kernel->pin_folder, clause, options->remove);
 	if (options->to_remove)
-		return explain(-ESTALE, why, size,
+		return say_why(-ESTALE, why, size,
 			       "The gate pinned in %s is not of this version of Sluice: %s.",
 			       kernel->pin_folder, clause);
-	return explain(-ESTALE, why, size,
+	return say_why(-ESTALE, why, size,
 		       "The gate pinned in %s cannot be taken over by this version of Sluice: %s. "
 		       "It goes on enforcing as it is. Go back to the version that made it; or "
 		       "start afresh: %s",
@@ -203,19 +192,19 @@ static int check_pins(struct kernel *kernel, const struct kernel_options *option
 		return check_standing(kernel, options, why, size);
 	/* No daemon leaves the guard alone: it is the last to be pinned, and the first to go. */
 	if (is_pinned(kernel, "link_guard"))
-		return explain(
+		return say_why(
 			-ESTALE, why, size,
 			"Of the gate pinned in %s a part is missing, so that it lets nothing "
 			"through. Take the rest down: %s",
 			kernel->pin_folder, options->remove);
 	r = kernel_check_leftovers(kernel, clause, sizeof(clause));
 	if (r)
-		return explain(r, why, size,
+		return say_why(r, why, size,
 			       "There are pins in %s that are not this version's: %s. If they are "
 			       "another version's, run: %s; else name another folder with --pin.",
 			       kernel->pin_folder, clause, options->remove);
 	r = kernel_remove_leftovers(kernel);
-	return r ? explain(r, why, size, "Cannot clear the pin folder %s: %s.", kernel->pin_folder,
+	return r ? say_why(r, why, size, "Cannot clear the pin folder %s: %s.", kernel->pin_folder,
 			   strerror(-r))
 		 : 0;
 }
@@ -226,7 +215,7 @@ static int load(struct kernel *kernel, const struct kernel_options *options, cha
 
 	if (!r)
 		r = sluice_bpf__load(kernel->programs);
-	return r ? explain(-ENOTSUP, why, size,
+	return r ? say_why(-ENOTSUP, why, size,
 			   "The kernel does not take the BPF programs: %s. " NEEDS
 			   "SLUICE_DEBUG_BPF=1 shows what it says.",
 			   strerror(-r))
@@ -276,13 +265,13 @@ static int open_cgroup(struct kernel *kernel, const char *cgroup, char *why, siz
 	else
 		r = cgroup_find_root(&kernel->cgroup);
 	if (r || !kernel->cgroup)
-		return explain(
+		return say_why(
 			r ? r : -ENOMEM, why, size,
 			"There is no cgroup-v2 mount, and the gate attaches to one. Try: mount -t "
 			"cgroup2 none /sys/fs/cgroup, or name a folder with --cgroup.");
 	kernel->cgroup_fd = open(kernel->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (kernel->cgroup_fd < 0 || !cgroup_is_v2(kernel->cgroup_fd))
-		return explain(-ENOTSUP, why, size,
+		return say_why(-ENOTSUP, why, size,
 			       "%s is not a cgroup-v2 folder. Name one with --cgroup.",
 			       kernel->cgroup);
 	return 0;
@@ -296,19 +285,19 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 	int r = -ENOMEM;
 
 	if (!kernel)
-		return explain(r, why, why_size, "Out of memory.");
+		return say_why(r, why, why_size, "Out of memory.");
 	kernel->folder_fd = kernel->cgroup_fd = -1;
 	kernel->processors = libbpf_num_possible_cpus();
 	kernel->pin_folder = strdup(options->pin_folder);
 	libbpf_set_print(be_quiet);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	if (!kernel->pin_folder) {
-		explain(r, why, why_size, "Out of memory.");
+		say_why(r, why, why_size, "Out of memory.");
 		goto out_close;
 	}
 	r = netns_cookie(&kernel->netns_cookie);
 	if (r) {
-		explain(r, why, why_size,
+		say_why(r, why, why_size,
 			"The kernel is too old: " NEEDS "this one has no "
 			"SO_NETNS_COOKIE.");
 		goto out_close;
@@ -323,7 +312,7 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 	take_down = !kernel->taken_over;
 	kernel->programs = sluice_bpf__open();
 	if (!kernel->programs) {
-		r = explain(-errno, why, why_size, "Cannot open the BPF programs: %s.",
+		r = say_why(-errno, why, why_size, "Cannot open the BPF programs: %s.",
 			    strerror(errno));
 		goto out_close;
 	}
@@ -339,7 +328,7 @@ int kernel_open(const struct kernel_options *options, struct kernel **ret_kernel
 	if (!r)
 		r = kernel_open_shed(kernel);
 	if (r) {
-		explain(r, why, why_size, "Cannot open the tables: %s.", strerror(-r));
+		say_why(r, why, why_size, "Cannot open the tables: %s.", strerror(-r));
 		goto out_close;
 	}
 	*ret_kernel = kernel;
@@ -410,7 +399,7 @@ int kernel_enforce(struct kernel *kernel, char *why, size_t why_size)
 	for (size_t i = 0; !r && i < KERNEL_LINKS; i++)
 		r = enforce_one(kernel, &kernel_links[i], &kernel->links[i]);
 	if (r)
-		return explain(r, why, why_size, "Cannot attach to the cgroup %s: %s.",
+		return say_why(r, why, why_size, "Cannot attach to the cgroup %s: %s.",
 			       kernel->cgroup, strerror(-r));
 	return 0;
 }

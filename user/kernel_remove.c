@@ -80,13 +80,6 @@ static int end_ports(const char *pin_folder)
 	return r < 0 ? r : 0;
 }
 
-static int compare_cookies(const void *a, const void *b)
-{
-	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-
-	return (left > right) - (left < right);
-}
-
 /*
  * Reset all connections of this network namespace that are enrolled: taking a live socket out of the
  * sockhash loses what it has not read, and leaves it ungated.
@@ -106,7 +99,6 @@ static int end_enrolled(const char *pin_folder)
 		return -ENOMEM;
 	while (count < entries && !bpf_map_get_next_key(fd, previous, &cookies[count]))
 		previous = &cookies[count++];
-	qsort(cookies, count, sizeof(*cookies), compare_cookies);
 	r = count ? sockets_reset_some(cookies, count) : 0;
 	return r < 0 ? r : 0;
 }

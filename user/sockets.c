@@ -261,8 +261,9 @@ int sockets_reset(uint16_t port)
 	return reset_all(&(struct wanted){ .port = port });
 }
 
-int sockets_reset_some(const uint64_t *cookies, size_t count)
+int sockets_reset_some(uint64_t *cookies, size_t count)
 {
+	qsort(cookies, count, sizeof(*cookies), compare_cookies);
 	return reset_all(&(struct wanted){ .cookies = cookies, .count = count });
 }
 

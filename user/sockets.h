@@ -16,8 +16,8 @@
  */
 int sockets_reset(uint16_t port);
 
-/* As sockets_reset(), those whose socket cookies are listed, in ascending order. */
-int sockets_reset_some(const uint64_t *cookies, size_t count);
+/* As sockets_reset(), those whose socket cookies are listed; puts these into ascending order. */
+int sockets_reset_some(uint64_t *cookies, size_t count);
 
 /* Likewise, but only those that the map `marks`, an open descriptor, marks as MARK_UNGATED. */
 int sockets_reset_ungated(uint16_t port, int marks);

@@ -38,7 +38,7 @@ _sluice() {
 	esac
 
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		words="status key gate shed reload --version $words"
+		words="status key gate shed reload help --version $words"
 	elif [[ ${COMP_WORDS[1]} == status ]]; then
 		words="--watch $words"
 	elif [[ ${COMP_WORDS[1]} == gate && $COMP_CWORD -eq 2 ]]; then
