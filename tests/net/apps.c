@@ -155,11 +155,16 @@ size_t eagain_seen(const struct application *application)
 	return count_lines(path, "recv: Resource temporarily unavailable");
 }
 
-void expect_seen(const struct application *application, const char *text, size_t count)
+size_t wait_seen(const struct application *application, const char *text, size_t count)
 {
 	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
 
 	while (requests_seen(application, text) < count && monotonic_ms() < end_ms)
 		breathe();
-	assert_int_equal(requests_seen(application, text), count);
+	return requests_seen(application, text);
+}
+
+void expect_seen(const struct application *application, const char *text, size_t count)
+{
+	assert_int_equal(wait_seen(application, text, count), count);
 }

@@ -158,7 +158,10 @@ size_t requests_seen(const struct application *application, const char *text);
  */
 size_t eagain_seen(const struct application *application);
 
-/* Wait until it has seen that many, and check that there are no more. */
+/* Wait until it has seen that many, at most PATIENCE_MS. Returns how many it has seen. */
+size_t wait_seen(const struct application *application, const char *text, size_t count);
+
+/* Likewise, and check that there are so many, and no more. */
 void expect_seen(const struct application *application, const char *text, size_t count);
 
 /* --- daemon.c: the daemon and its control API ---------------------------------------------------- */

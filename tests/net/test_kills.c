@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "harness.h"
@@ -203,7 +205,7 @@ static bool live_and_die(struct changer *changer, int round)
 static void killed_again_and_again(void **state)
 {
 	static struct changer changer;
-	int kills = full_run() ? KILLS_FULL : KILLS;
+	int kills = full_run() ? KILLS_FULL : KILLS, relays = kills / RELAY_EVERY;
 	struct key keys[] = { key_limited(10000, 100000), key_limited(10000, 100000),
 			      key_limited(100, 100000) };
 	const char *texts[] = { keys[0].text, keys[1].text, keys[2].text, unknown_key() };
@@ -217,7 +219,7 @@ static void killed_again_and_again(void **state)
 				 .split = true,
 				 .reconnect = true };
 	uint32_t slots[ARRAY_SIZE(keys)];
-	uint64_t counted = 0, refused = 0, changes = 0;
+	uint64_t counted = 0, refused = 0, changes = 0, seen;
 	struct tally *tally;
 
 	(void)state;
@@ -250,25 +252,79 @@ static void killed_again_and_again(void **state)
 		refused += usage_refused(slots[i]);
 	}
 	usage_close();
+	seen = wait_seen(&applications[NGINX], "/killed", counted);
 	printf("# figure: %d kills amid %ju keys made, edited and revoked: %ju requests sent, %ju "
 	       "admitted, "
 	       "%ju limited, %ju without a valid key, %ju lost with their connections; %ju "
-	       "counted\n",
+	       "counted, %ju executed\n",
 	       2 * kills, changes, tally->sent, tally->admitted, tally->limited,
-	       tally->unauthorized, tally->closed, counted);
+	       tally->unauthorized, tally->closed, counted, seen);
 	assert_string_equal(tally->first_wrong, "");
 	assert_int_equal(tally->wrong, 0);
 	/* Only what a relay had when it was killed is lost; it was not judged, or its answer was not read. */
 	assert_in_range(tally->closed, 0,
-			(uint64_t)kills / RELAY_EVERY * hammer.processes * hammer.connections);
+			(uint64_t)relays * hammer.processes * hammer.connections);
 	assert_in_range(counted, tally->admitted, tally->admitted + tally->closed);
 	assert_in_range(refused, tally->limited, tally->limited + tally->closed);
-	expect_seen(&applications[NGINX], "/killed", counted);
+	/* Nothing is executed uncounted, or counted and not executed but what judged_and_lost() shows. */
+	assert_in_range(seen, counted - relays, counted);
+}
+
+/* Let the relay go on from one system call to the next until the key has been used, and stop it there. */
+static void stop_when_counted(pid_t relay, uint32_t slot)
+{
+	while (!usage_admitted(slot)) {
+		assert_int_equal(ptrace(PTRACE_SYSCALL, relay, NULL, NULL), 0);
+		assert_int_equal(waitpid(relay, NULL, __WALL), relay);
+	}
+}
+
+/*
+ * The relay dies between the two calls by which it has a request judged, and passes it on: the one moment
+ * at which a request is counted and not executed. No other is lost for it.
+ */
+static void judged_and_lost(void **state)
+{
+	const struct application *application = &applications[NGINX];
+	struct key key = key_limited(100, 1000);
+	struct response response;
+	struct client *client;
+	uint32_t slot;
+	pid_t relay;
+
+	(void)state;
+	usage_open();
+	slot = usage_slot(&key);
+	relay = process_find(RELAY);
+	client = client_open(application->port);
+	client_printf(client, "GET /judged HTTP/1.1\r\nHost: h\r\n");
+	assert_true(client_sees_silence(client, 100));
+	assert_int_equal(ptrace(PTRACE_SEIZE, relay, NULL, NULL), 0);
+	assert_int_equal(ptrace(PTRACE_INTERRUPT, relay, NULL, NULL), 0);
+	assert_int_equal(waitpid(relay, NULL, __WALL), relay);
+	client_printf(client, "Authorization: Bearer %s\r\n\r\n", key.text);
+	stop_when_counted(relay, slot);
+	assert_int_equal(kill(relay, SIGKILL), 0);
+	assert_int_equal(waitpid(relay, NULL, __WALL), relay);
+	/* By the relay that the daemon starts. */
+	assert_true(client_sees_end(client, PATIENCE_MS));
+	assert_int_equal(usage_admitted(slot), 1);
+	expect_seen(application, "/judged", 0);
+	client_close(client);
+
+	client = client_open(application->port);
+	assert_int_equal(client_ask(client, "GET", "/judged", key.text, "", &response), 200);
+	client_close(client);
+	assert_int_equal(usage_admitted(slot), 2);
+	expect_seen(application, "/judged", 1);
+	usage_close();
 }
 
 static const struct promise promises[] = {
 	{ "killed amid changes of keys and half heads, under load: nothing is lost or doubled",
 	  killed_again_and_again, ONCE },
+	{ "a relay killed just when it had a request judged loses that one, and its connection",
+	  judged_and_lost, ONCE },
 };
 
 int main(void)
