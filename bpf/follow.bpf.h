@@ -15,6 +15,7 @@
 #include "kernel.bpf.h"
 
 #define TCP_OPTIONS_MAX 40   /* bytes */
+#define WINDOW_SMALL	536  /* bytes: TCP_MSS_DEFAULT */
 #define BUFFER_BYTES	4096 /* a buffer holds at least, if it may: its parts are pages */
 #define BUFFER_OVERHEAD 2048 /* bytes at most that count as queued besides the buffer's own */
 
@@ -170,14 +171,18 @@ static __always_inline __u32 segment_bytes(const struct tcp_sock *tcp)
 	return tcp->mss_cache > TCP_OPTIONS_MAX ? tcp->mss_cache - TCP_OPTIONS_MAX : 1;
 }
 
-/* Bytes that the kernel puts into one buffer of its queue, at least: tcp_xmit_size_goal(). */
+/*
+ * Bytes that the kernel puts into one buffer of its queue, at least: as many whole segments as half of the
+ * client's largest window holds, or all of a small one (tcp_xmit_size_goal(), tcp_bound_to_half_wnd()).
+ */
 static __always_inline __u32 buffer_bytes(const struct tcp_sock *tcp)
 {
-	__u32 bytes = segment_bytes(tcp), together = tcp->gso_segs;
+	__u32 window = tcp->max_window, segment = segment_bytes(tcp);
+	__u32 bytes = window > WINDOW_SMALL ? window / 2 : window;
 
-	if (together > 1)
-		bytes *= together - 1;
-	return bytes < BUFFER_BYTES ? bytes : BUFFER_BYTES;
+	if (bytes > BUFFER_BYTES)
+		bytes = BUFFER_BYTES;
+	return bytes > tcp->mss_cache + segment ? bytes - tcp->mss_cache : segment;
 }
 
 /* The most that may wait in the queue unsent, tcp(7). */

@@ -164,19 +164,9 @@ static __always_inline bool follows(struct judgement *judged, __u32 *ret_first)
 			 HANDED_UP | (__u32)((__u32)handed + judged->skb->len));
 }
 
-static __noinline int begin_handing_up(struct judgement *judged)
-{
-	struct conn *conn = judged->conn;
-
-	conn->judged = 0;
-	conn->begun = 0;
-	core_store(conn->handed, HANDED_UP | judged->skb->len);
-	return hand_up(judged, 0);
-}
-
 /*
- * The begin of a head, and nothing to send: should the application be in its first recv(), the socket
- * would stay as hide_eaten() must not leave it (guard.bpf.c), for as long as the head takes. Have TCP
+ * What cannot be judged yet, and nothing to send: should the application be in its first recv(), the
+ * socket would stay as hide_eaten() must not leave it (enrol.bpf.c), for as long as that takes. Have TCP
  * send an acknowledgement, once that recv() is over.
  */
 static __noinline void provoke(struct judgement *judged)
@@ -203,6 +193,17 @@ static __noinline void provoke(struct judgement *judged)
 	to->probe.seq = judged->conn->next_seq - 1;
 	to->probe.ack = judged->tcp->snd_nxt;
 	hand_in(to);
+}
+
+static __noinline int begin_handing_up(struct judgement *judged)
+{
+	struct conn *conn = judged->conn;
+
+	provoke(judged);
+	conn->judged = 0;
+	conn->begun = 0;
+	core_store(conn->handed, HANDED_UP | judged->skb->len);
+	return hand_up(judged, 0);
 }
 
 /* --- answers ------------------------------------------------------------------------------------- */
@@ -249,9 +250,6 @@ static __always_inline int judge_buffer(struct judgement *judged)
 	if (is_underway(judged->tcp) && !are_eaten(judged->conn))
 		return begin_handing_up(judged);
 	switch (judge(judged)) {
-	case STEP_MORE:
-		provoke(judged);
-		return begin_handing_up(judged);
 	case STEP_PASS:
 		return SK_PASS;
 	case STEP_EAT:
@@ -260,7 +258,7 @@ static __always_inline int judge_buffer(struct judgement *judged)
 		return answer_refused(judged);
 	case STEP_END:
 		return end_connection(judged);
-	default: /* STEP_WAIT, STEP_PART */
+	default: /* STEP_MORE, STEP_WAIT, STEP_PART */
 		return begin_handing_up(judged);
 	}
 }

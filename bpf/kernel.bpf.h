@@ -107,7 +107,7 @@ struct tcp_sock {
 	__u32 snd_una;	  /* sequence number of the first byte that is not acknowledged */
 	__u32 notsent_lowat;
 	__u32 mss_cache; /* bytes that a segment holds */
-	__u16 gso_segs;	 /* that many are handed to the network as one; 0: that was not asked yet */
+	__u32 max_window; /* bytes: the largest that the peer has told of */
 	bool is_mptcp;	 /* a part of a multipath connection, or listens for such */
 };
 

@@ -186,10 +186,15 @@ class Stage:
         os.mkdir(self.content)
         run("mount", "-t", "bpf", "-o", "mode=0700", "bpf", f"{folder}/bpf")
         run("ip", "link", "set", "lo", "up")
-        with open("/proc/sys/net/ipv4/ip_local_port_range", "w", encoding="ascii") as file:
-            file.write("15000 65000")
+        self.set_network("ip_local_port_range", "15000 65000")
+        self.set_network("tcp_congestion_control", "reno")  # for buffers as Linux's own, cubic, has them
         with open(f"{self.content}/plain", "w", encoding="ascii") as file:
             file.write("0123456789" * 10)
+
+    @staticmethod
+    def set_network(name, value):
+        with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as file:
+            file.write(value)
 
     def fill(self, name, size):
         """Make a file of content, no two of its blocks alike."""

@@ -106,6 +106,8 @@ static void raise_loopback(void)
 	close(fd);
 	/* Room for tests that open some ten thousand connections one after the other. */
 	write_file("/proc/sys/net/ipv4/ip_local_port_range", "15000 65000");
+	/* As Linux's own, cubic, and allowed everywhere; a machine's may give connections more memory to send. */
+	write_file("/proc/sys/net/ipv4/tcp_congestion_control", "reno");
 }
 
 static void enter_namespaces(void)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -131,8 +132,42 @@ static void eaten(void **state)
 	stand_in_leave();
 }
 
+static void limit_unsent(int server, int bytes)
+{
+	assert_int_equal(
+		setsockopt(server, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes)), 0);
+}
+
+/* A refusal has no room in the send buffer, so that nothing goes out. */
+static void expect_wait(const char *bytes, const char *statuses)
+{
+	struct client *client = client_open(applications[THREADED].port);
+	int server;
+
+	client_printf(client, bytes);
+	await_received(client);
+	server = stand_in_accept();
+	limit_unsent(server, 1);
+	expect_read(server, "");
+	if (!settles(server))
+		fail_msg("the application is woken for what it cannot read");
+	limit_unsent(server, -1);
+	expect_statuses(client, statuses);
+	assert_true(stand_in_is_spared(server, SPARED_MS));
+}
+
+static void waits(void **state)
+{
+	(void)state;
+	stand_in_listen();
+	expect_wait(REFUSED, "401");
+	expect_wait(REFUSED REFUSED, "401 401");
+	stand_in_leave();
+}
+
 static const struct promise promises[] = {
 	{ "what was eaten is not there to be read: nobody polls in vain", eaten, ONCE },
+	{ "likewise what can be judged only when there is room for the answer", waits, ONCE },
 };
 
 int main(void)

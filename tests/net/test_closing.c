@@ -221,6 +221,28 @@ static struct client *open_small(uint16_t port, int segment, int window)
 	return client;
 }
 
+/* The kernel takes an answer of many segments at once all the same. */
+static void refused_by_small_segments(void **state)
+{
+	static const int segments[] = { 88, 100, 536 }, windows[] = { 2048, 8192, 262144 };
+	const struct application *application = *state;
+	struct key key = key_limited(1000, 10000);
+
+	for (size_t i = 0; i < ARRAY_SIZE(segments) * ARRAY_SIZE(windows); i++) {
+		struct client *client =
+			open_small(application->port, segments[i / ARRAY_SIZE(windows)],
+				   windows[i % ARRAY_SIZE(windows)]);
+		struct response response;
+
+		for (int turn = 0; turn < 3; turn++) {
+			client_ask(client, "GET", "/small", unknown_key(), "", &response);
+			expect_refusal(&response, 401, NULL);
+			assert_int_equal(client_get(client, "/small", key.text), 200);
+		}
+		client_close(client);
+	}
+}
+
 /* Read to the end, 1 KiB at a time, with pauses as long as the answer is young. */
 static void read_slowly(struct client *client, size_t body_size)
 {
@@ -325,6 +347,8 @@ static const struct promise promises[] = {
 	{ "two requests and then the client's end: both are answered", half_closed,
 	  EACH_APPLICATION },
 	{ "the answer does not wait for the application to close", application_stays, ONCE },
+	{ "a client of small segments gets its refusals", refused_by_small_segments,
+	  EACH_APPLICATION },
 	{ "1 MiB to a slow reader, then the end", large_and_slow, EACH_APPLICATION },
 	{ "answers of 20 KiB to a client of small segments, then a refusal: every byte",
 	  refusal_behind_parts, EACH_APPLICATION },
