@@ -173,16 +173,19 @@ static __always_inline __u32 segment_bytes(const struct tcp_sock *tcp)
 
 /*
  * Bytes that the kernel puts into one buffer of its queue, at least: as many whole segments as half of the
- * client's largest window holds, or all of a small one (tcp_xmit_size_goal(), tcp_bound_to_half_wnd()).
+ * client's largest window holds, or all of a small one, and as the device takes at once
+ * (tcp_xmit_size_goal(), tcp_bound_to_half_wnd()).
  */
 static __always_inline __u32 buffer_bytes(const struct tcp_sock *tcp)
 {
 	__u32 window = tcp->max_window, segment = segment_bytes(tcp);
 	__u32 bytes = window > WINDOW_SMALL ? window / 2 : window;
+	__u32 together = ((const struct sock *)tcp)->sk_gso_max_segs * segment;
 
 	if (bytes > BUFFER_BYTES)
 		bytes = BUFFER_BYTES;
-	return bytes > tcp->mss_cache + segment ? bytes - tcp->mss_cache : segment;
+	bytes = bytes > tcp->mss_cache + segment ? bytes - tcp->mss_cache : segment;
+	return bytes < together ? bytes : together ?: segment;
 }
 
 /* The most that may wait in the queue unsent, tcp(7). */

@@ -97,6 +97,7 @@ struct sock {
 	int sk_rcvbuf;	    /* of rmem_alloc, at most */
 	int sk_wmem_queued; /* bytes */
 	int sk_sndbuf;	    /* bytes */
+	__u16 sk_gso_max_segs; /* that a device takes at once */
 };
 
 struct tcp_sock {

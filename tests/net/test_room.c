@@ -283,8 +283,12 @@ static void expect_exactly(struct reading *reading, const char *answers, size_t 
 	assert_memory_equal(reading->bytes, answers, size);
 }
 
-/* A long answer and short ones behind it, the first of which begin where so much room is left. */
-static void answer_into(struct reading *reading, int room, const char *key)
+/*
+ * A long answer and short ones behind it, the first of which begin where so much room is left.
+ *
+ * reason	bytes of the reason phrase of the short ones, behind which the headers go
+ */
+static void answer_into(struct reading *reading, int room, int reason, const char *key)
 {
 	enum { SHORT = 20 };
 	static char answers[ANSWER_MAX];
@@ -294,8 +298,10 @@ static void answer_into(struct reading *reading, int room, const char *key)
 	stand_in_receive(server);
 	size = fill_send_buffer(room, answers);
 	for (int n = 0; n < SHORT; n++) {
-		more = n ? stand_in_make_answer(answers + size, n)
-			 : (size_t)sprintf(answers + size, "0\r\n\r\n");
+		more = n ? sprintf(answers + size,
+				   "HTTP/1.1 200 %0*d\r\nContent-Length: %d\r\n\r\n%0*d", reason, 0,
+				   n, n, 0)
+			 : sprintf(answers + size, "0\r\n\r\n");
 		write_out(reading, answers + size, more);
 		size += more;
 		client_request(reading->client, key);
@@ -319,10 +325,31 @@ static void no_room(void **state)
 		reading.size = 0;
 		reading.client = open_small(segments[room / 100 % 3]);
 		set_send_buffer(65536);
-		answer_into(&reading, room, key.text);
+		answer_into(&reading, room, 2, key.text);
 		client_close(reading.client);
 	}
 	stand_in_leave();
+}
+
+/* As where IPsec is used, or a device says so: the kernel puts one segment into each buffer. */
+static void single_segments(void **state)
+{
+	enum { REASON = 400 };
+	static struct reading reading;
+	struct key key = key_limited(10000, 100000);
+
+	(void)state;
+	assert_int_equal(system("ip link set lo gso_max_segs 1"), 0);
+	port = stand_in_listen();
+	for (int room = REASON; room < 10000; room += 200) {
+		reading.size = 0;
+		reading.client = open_small(100);
+		set_send_buffer(65536);
+		answer_into(&reading, room, REASON, key.text);
+		client_close(reading.client);
+	}
+	stand_in_leave();
+	assert_int_equal(system("ip link set lo gso_max_segs 65535"), 0);
 }
 
 /* The server's TCP gets nothing any more, or all again. */
@@ -568,6 +595,7 @@ static const struct promise promises[] = {
 	  second_request, 0 },
 	{ "answers to a send buffer that is nearly full get their headers", little_room, 0 },
 	{ "answers at the very end of a send buffer: no byte is lost or doubled", no_room, 0 },
+	{ "likewise where each segment is a buffer of its own", single_segments, 0 },
 	{ "answers in two pieces, for one of which there is room: no byte is lost or doubled",
 	  room_for_one_piece, 0 },
 	{ "answers where little may wait unsent: no byte is lost or doubled", little_unsent, 0 },
