@@ -210,7 +210,7 @@ fuzz-gate: build/test/tests/net/test_fuzz_gate build/test/sluiced $(NET_TOOLS)
 TESTS := $(UNIT_TESTS) build/test/tests/parity/parity $(NET_TESTS) $(CLI_TESTS) $(FUZZERS) build/fuzz/rows
 
 check-build: ## build all, the tests too
-check-build: all build/example-api build/bench/pace build/bench/core build/test/sluiced build/test/sluice $(TESTS) $(NET_TOOLS)
+check-build: all build/example-api build/bench/pace build/bench/core build/bpf/tests/perf/empty.o build/test/sluiced build/test/sluice $(TESTS) $(NET_TOOLS)
 
 test: ## install what is missing, build and pass the tests (as root)
 	$(Q)scripts/setup --test
@@ -259,10 +259,10 @@ bench-keys: ## measure what 1,000,000 keys cost, some minutes (as root)
 	$(Q)tests/perf/keys.py $(BENCH_OPTIONS)
 
 bench: ## measure the gate, the bare application and other gateways, 20 minutes (as root); BENCH_OPTIONS="--rounds 5"
-bench-quick: ## measure the gate and the bare application, less than a minute (as root)
+bench-quick: ## measure the gate and the bare application, a minute (as root)
 bench bench-quick:
 	$(Q)scripts/setup --bench
-	$(Q)$(MAKE) --no-print-directory all build/bench/pace
+	$(Q)$(MAKE) --no-print-directory all build/bench/pace build/bpf/tests/perf/empty.o
 	$(Q)tests/perf/bench.py $(if $(filter bench-quick,$@),--quick) $(BENCH_OPTIONS)
 
 # Debian's packages of the kernels, and which of the tests.
