@@ -94,9 +94,9 @@ struct sock {
 		int owned; /* a system call has it */
 	} sk_lock;
 	struct socket_wq *sk_wq;
-	int sk_rcvbuf;	    /* of rmem_alloc, at most */
-	int sk_wmem_queued; /* bytes */
-	int sk_sndbuf;	    /* bytes */
+	int sk_rcvbuf;	       /* of rmem_alloc, at most */
+	int sk_wmem_queued;    /* bytes */
+	int sk_sndbuf;	       /* bytes */
 	__u16 sk_gso_max_segs; /* that a device takes at once */
 };
 
@@ -107,9 +107,9 @@ struct tcp_sock {
 	__u32 snd_nxt;	  /* sequence number after the last byte handed to the network */
 	__u32 snd_una;	  /* sequence number of the first byte that is not acknowledged */
 	__u32 notsent_lowat;
-	__u32 mss_cache; /* bytes that a segment holds */
+	__u32 mss_cache;  /* bytes that a segment holds */
 	__u32 max_window; /* bytes: the largest that the peer has told of */
-	bool is_mptcp;	 /* a part of a multipath connection, or listens for such */
+	bool is_mptcp;	  /* a part of a multipath connection, or listens for such */
 };
 
 /* A message that is sent. */

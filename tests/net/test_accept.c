@@ -134,8 +134,8 @@ static void eaten(void **state)
 
 static void limit_unsent(int server, int bytes)
 {
-	assert_int_equal(
-		setsockopt(server, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes)), 0);
+	assert_int_equal(setsockopt(server, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes)),
+			 0);
 }
 
 /* A refusal has no room in the send buffer, so that nothing goes out. */

@@ -262,8 +262,7 @@ static void killed_again_and_again(void **state)
 	assert_string_equal(tally->first_wrong, "");
 	assert_int_equal(tally->wrong, 0);
 	/* Only what a relay had when it was killed is lost; it was not judged, or its answer was not read. */
-	assert_in_range(tally->closed, 0,
-			(uint64_t)relays * hammer.processes * hammer.connections);
+	assert_in_range(tally->closed, 0, (uint64_t)relays * hammer.processes * hammer.connections);
 	assert_in_range(counted, tally->admitted, tally->admitted + tally->closed);
 	assert_in_range(refused, tally->limited, tally->limited + tally->closed);
 	/* Nothing is executed uncounted, or counted and not executed but what judged_and_lost() shows. */
