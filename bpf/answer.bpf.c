@@ -27,6 +27,10 @@
 #define REMAINING_WIDTH 4
 #define RESET_AT	49
 
+/* Bytes that are copied at once, and the largest message that costs less to copy than a page does. */
+#define COPY_SIZE 128
+#define COPY_MAX  1024
+
 /* poll() says that a send buffer can be written once a third of it is free; some of that is overhead. */
 #define WRITABLE_PART 8
 
@@ -174,6 +178,52 @@ core_global int write_headers(struct sk_msg_md *msg, __u32 at, __u32 remaining, 
 	return 0;
 }
 
+struct copying {
+	struct sk_msg_md *msg;
+	__u64 from; /* an address */
+	__u32 to;   /* offset in msg->data */
+	__u32 size; /* COPY_SIZE or more */
+	__u32 failed;
+};
+
+/* Copy some bytes; the last ones may have been copied before. A callback of bpf_loop(). */
+static long copy_some(__u32 index, struct copying *copying)
+{
+	__u32 at = index * COPY_SIZE, last = copying->size - COPY_SIZE;
+	__u64 words[COPY_SIZE / 8];
+	__u8 *p;
+
+	if (at > last)
+		at = last;
+	p = place(copying->msg, copying->to + at, COPY_SIZE);
+	if (!p || bpf_probe_read_kernel(words, sizeof(words), (void *)(copying->from + at))) {
+		copying->failed = 1;
+		return 1;
+	}
+	for (int i = 0; i < COPY_SIZE / 8; i++)
+		put_word(p + i * 8, words[i]);
+	return 0;
+}
+
+/*
+ * Write a message anew, with room for the headers behind its first bytes, which are fewer than theirs:
+ * bpf_msg_push_data() there and bpf_msg_pull_data() would take a page each.
+ *
+ * Returns nonzero where that failed: 1 where nothing has changed.
+ */
+static __noinline int write_anew(struct sk_msg_md *msg)
+{
+	__u32 size = msg->size;
+	struct copying copying = { .msg = msg, .from = (long)msg->data, .size = size };
+
+	if (bpf_msg_push_data(msg, 0, size + HEADERS_LENGTH, 0))
+		return 1;
+	copy_some(0, &copying);
+	copying.to = HEADERS_LENGTH;
+	bpf_loop((size - 1) / COPY_SIZE + 1, copy_some, &copying, 0);
+	return copying.failed || bpf_msg_pop_data(msg, size + HEADERS_LENGTH, size, 0) ? 2 : 0;
+}
+
 /*
  * Insert the two headers at walk->offset, behind the answer's status line. They and all before them must
  * be sent at once: where the kernel stops behind them, it tells the application rightly how many of its
@@ -185,15 +235,19 @@ static __noinline long insert_headers(struct walk *walk)
 	__u32 at = walk->offset, end = at + HEADERS_LENGTH;
 	/* Each piece of a message is a TCP segment of its own: all in one while it is small. */
 	bool small = msg->size + HEADERS_LENGTH <= WINDOW_SIZE, first = end <= WINDOW_SIZE;
+	bool anew = !walk->window && walk->length == msg->size && msg->size <= COPY_MAX &&
+		    msg->size >= COPY_SIZE && at <= HEADERS_LENGTH;
 	__u32 begin = first ? 0 : at;
+	int r = 1;
 
-	if (!fits(walk->tcp, end, first ? 1 : pieces(at) + 1, 0) ||
-	    bpf_msg_push_data(msg, at, HEADERS_LENGTH, 0)) {
+	if (fits(walk->tcp, end, first ? 1 : pieces(at) + 1, 0))
+		r = anew ? write_anew(msg) : !!bpf_msg_push_data(msg, at, HEADERS_LENGTH, 0);
+	if (r == 1) {
 		count(COUNTER_ANSWERS_PLAIN);
 		return 0;
 	}
 	walk->failed = 1;
-	if (bpf_msg_pull_data(msg, begin, small ? msg->size : end, 0) ||
+	if (r || (!anew && bpf_msg_pull_data(msg, begin, small ? msg->size : end, 0)) ||
 	    write_headers(msg, at - begin, walk->conn->remaining, walk->conn->reset_ms))
 		return 1;
 	walk->failed = 0;

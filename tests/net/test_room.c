@@ -220,6 +220,8 @@ static void little_room(void **state)
 	stand_in_leave();
 }
 
+static unsigned int headers_seen; /* by without_headers() */
+
 /* Leave out the gate's headers. Returns how many bytes are left. */
 static size_t without_headers(char *bytes, size_t size)
 {
@@ -233,6 +235,7 @@ static size_t without_headers(char *bytes, size_t size)
 			break;
 		memmove(line, end + 1, bytes + size - (end + 1));
 		size -= end + 1 - line;
+		headers_seen++;
 	}
 	return size;
 }
@@ -267,6 +270,16 @@ static void write_out(struct reading *reading, const char *bytes, size_t size)
 		assert_true(monotonic_ms() < end_ms);
 		read_some(reading);
 	}
+}
+
+/* Bytes no two windows of which are alike. */
+static const char *alphabet(void)
+{
+	static char bytes[8192];
+
+	for (size_t i = 0; !bytes[sizeof(bytes) - 2] && i < sizeof(bytes) - 1; i++)
+		bytes[i] = 'a' + (i ^ i / 26 ^ i / 676) % 26;
+	return bytes;
 }
 
 /* Write out the rest of all answers, and read them: nothing is there but what was written. */
@@ -350,6 +363,40 @@ static void single_segments(void **state)
 	}
 	stand_in_leave();
 	assert_int_equal(system("ip link set lo gso_max_segs 65535"), 0);
+}
+
+/* The headers get into the answer in one way where it is small, and in another where it is not. */
+static void any_size(void **state)
+{
+	static const int edges[] = { 0, 64, 128, 256, 1024, 4096 }, reasons[] = { 1, 50, 52, 400 };
+	enum { AROUND = 3 };
+	static struct reading reading;
+	static char answer[8192];
+	struct key key = key_limited(10000, 100000);
+
+	(void)state;
+	port = stand_in_listen();
+	reading.client = stand_in_meet(&server);
+	for (size_t i = 0; i < ARRAY_SIZE(edges) * ARRAY_SIZE(reasons); i++) {
+		int reason = reasons[i % ARRAY_SIZE(reasons)],
+		    edge = edges[i / ARRAY_SIZE(reasons)];
+
+		for (int bytes = edge - AROUND; bytes <= edge + AROUND; bytes++) {
+			int head =
+				sprintf(answer, "HTTP/1.1 200 %0*d\r\nContent-Length: 0000\r\n\r\n",
+					reason, 0);
+			int body = bytes > head ? bytes - head : 0;
+
+			sprintf(answer, "HTTP/1.1 200 %0*d\r\nContent-Length: %04d\r\n\r\n%.*s",
+				reason, 0, body, body, alphabet());
+			client_request(reading.client, key.text);
+			stand_in_receive(server);
+			reading.size = headers_seen = 0;
+			expect_exactly(&reading, answer, 0, head + body);
+			assert_int_equal(headers_seen, 2);
+		}
+	}
+	stand_in_leave();
 }
 
 /* The server's TCP gets nothing any more, or all again. */
@@ -599,6 +646,7 @@ static const struct promise promises[] = {
 	{ "likewise where each segment is a buffer of its own", single_segments, 0 },
 	{ "answers in two pieces, for one of which there is room: no byte is lost or doubled",
 	  room_for_one_piece, 0 },
+	{ "answers of any size get their headers, and keep their bytes", any_size, 0 },
 	{ "answers where little may wait unsent: no byte is lost or doubled", little_unsent, 0 },
 	{ "a send buffer whose room shrinks after a request was refused: the refusal comes",
 	  room_shrinks, 0 },
