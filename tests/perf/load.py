@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from credentials import SPENT_KEYS
 from stage import ROOT, run
-from variants import processor_time
+from variants import on_processor, processor_time
 from wire import BROWSER, Connection, request
 
 CONNECTIONS = 32
@@ -127,9 +127,11 @@ def wrk(workload, port, seconds, *options):
     return found
 
 
-def pace(workload, port, seconds, rate):
-    command = [f"{ROOT}/build/bench/pace", str(port), *workload.arguments()]
-    return figures(run(*command, str(rate), str(seconds)))
+def pace(workload, instance, seconds, rate):
+    """The sender never sleeps: where the application shared its processor, this would be measured."""
+    command = ["taskset", "-c", "1", f"{ROOT}/build/bench/pace", str(instance.port)]
+    with on_processor(instance, 0):
+        return figures(run(*command, *workload.arguments(), str(rate), str(seconds)))
 
 
 def expect_statuses(workload, found):
@@ -155,7 +157,7 @@ def measure(workload, variant, instance, number, seconds, rate):
     probe(workload, instance.port)
     before, time_before = opened(), processor_time(instance)
     if workload.paced:
-        found = pace(workload, instance.port, seconds, rate)
+        found = pace(workload, instance, seconds, rate)
     else:
         found = wrk(workload, instance.port, seconds)
     connections, time = opened() - before, processor_time(instance) - time_before

@@ -7,6 +7,7 @@ kernel's own part of what the gate costs.
 The peers do less than the gate: they neither add fields with what is left to the answers, nor take
 the secret out of the requests.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -87,13 +88,31 @@ def start(variant, stage):
         enter(stage.cgroup)
 
 
-def processor_time(instance):
-    """Seconds that the processes of an instance ran so far: finer than the clock ticks of their times."""
+def threads(instance):
+    """Those of the processes of an instance, as folders of /proc."""
     pids = [instance.process.child.pid]
     for pid in pids:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
             pids += map(int, file.read().split())
+    return [path for pid in pids for path in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+
+
+def processor_time(instance):
+    """Seconds that an instance ran so far: finer than the clock ticks of its processes' times."""
     total = 0
-    for thread in (path for pid in pids for path in pathlib.Path(f"/proc/{pid}/task").iterdir()):
+    for thread in threads(instance):
         total += int((thread / "schedstat").read_text(encoding="ascii").split()[0])
     return total / 1e9
+
+
+@contextlib.contextmanager
+def on_processor(instance, number):
+    """Have an instance run on one processor alone."""
+    before = {int(thread.name): os.sched_getaffinity(int(thread.name)) for thread in threads(instance)}
+    for thread in before:
+        os.sched_setaffinity(thread, {number})
+    try:
+        yield
+    finally:
+        for thread, processors in before.items():
+            os.sched_setaffinity(thread, processors)
