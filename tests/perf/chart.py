@@ -4,7 +4,7 @@ import statistics
 from html import escape
 
 from load import ADMITTED, LIMITED, UNKNOWN
-from variants import BARE, GATE, VARIANTS
+from variants import BARE, EMPTY, GATE, VARIANTS
 
 PANELS = [
     ("Admitted: requests per second", ADMITTED, "rate", 0),
@@ -18,7 +18,7 @@ BARS = 480  # the length of the longest bar
 BAR, STEP = 16, 24
 HEADING, GAP = 30, 18
 TITLE = 40
-COLOURS = {BARE: "#7f9f7f", GATE: "#3b82f6"}
+COLOURS = {BARE: "#7f9f7f", EMPTY: "#b3c6b3", GATE: "#3b82f6"}
 PEER = "#9aa0a6"
 TEXT = "#808890"
 
