@@ -206,7 +206,7 @@ static long copy_some(__u32 index, struct copying *copying)
 }
 
 /*
- * Write a message anew, with room for the headers behind its first bytes, which are fewer than theirs:
+ * Write a message anew, with room for the headers behind its first bytes, which are no more than theirs:
  * bpf_msg_push_data() there and bpf_msg_pull_data() would take a page each.
  *
  * Returns nonzero where that failed: 1 where nothing has changed.

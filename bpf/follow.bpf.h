@@ -182,6 +182,8 @@ static __always_inline __u32 buffer_bytes(const struct tcp_sock *tcp)
 	__u32 bytes = window > WINDOW_SMALL ? window / 2 : window;
 	__u32 together = ((const struct sock *)tcp)->sk_gso_max_segs * segment;
 
+	if (bytes > ((const struct sock *)tcp)->sk_gso_max_size)
+		bytes = ((const struct sock *)tcp)->sk_gso_max_size;
 	if (bytes > BUFFER_BYTES)
 		bytes = BUFFER_BYTES;
 	bytes = bytes > tcp->mss_cache + segment ? bytes - tcp->mss_cache : segment;

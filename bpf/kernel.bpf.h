@@ -98,6 +98,7 @@ struct sock {
 	int sk_wmem_queued;    /* bytes */
 	int sk_sndbuf;	       /* bytes */
 	__u16 sk_gso_max_segs; /* that a device takes at once */
+	__u32 sk_gso_max_size; /* bytes, likewise */
 };
 
 struct tcp_sock {

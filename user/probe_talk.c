@@ -23,8 +23,10 @@
 static const char refused[] = START "\r\n";
 static const char refused_last[] = START "Connection: close\r\n\r\n";
 
+#define FIELD "X-Probe: as many bytes as most answers have, so that their way is tried\r\n"
+
 /* Ends in what stands in it but once. */
-static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok!";
+static const char answer[] = "HTTP/1.1 200 OK\r\n" FIELD FIELD "Content-Length: 3\r\n\r\nok!";
 
 /* What the gate inserts: two lines. */
 #define REMAINING "X-RateLimit-Remaining: "
