@@ -165,7 +165,7 @@ static __always_inline bool follows(struct judgement *judged, __u32 *ret_first)
 }
 
 /*
- * What cannot be judged yet, and nothing to send: should the application be in its first recv(), the
+ * What cannot be judged yet, and maybe nothing to send: should the application be in its first recv(), the
  * socket would stay as hide_eaten() must not leave it (enrol.bpf.c), for as long as that takes. Have TCP
  * send an acknowledgement, once that recv() is over.
  */
